@@ -1,0 +1,2 @@
+//! The command `factlog`.
+fn main() {}

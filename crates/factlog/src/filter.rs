@@ -1,0 +1,363 @@
+//! Which events: one meaning for every store, command and client.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::limits::{FILTER_TEXT_BYTES_MAX, FILTER_VALUES_MAX};
+use crate::{Error, Event, EventId, EventType, Priority, Result, StreamName, Tag, Text, Timestamp};
+
+/// Which events; the empty filter is all of them.
+///
+/// Fields are and-ed, the values in a field or-ed. In `not` one matching field is enough to leave an event out. What
+/// an event lacks never matches, in or out. [`Filter::matches`] *is* the meaning; a store's index must agree with it.
+///
+/// ```
+/// use factlog::Filter;
+/// let filter = Filter::types(["task:*"])?;
+/// assert_eq!(serde_json::to_string(&filter)?, r#"{"types":["task:*"]}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filter {
+    /// Names of streams.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<StreamName>,
+    /// Categories: the names of streams up to their first `-`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<Text>,
+    /// Types; `*` stands for any run of characters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<TypePattern>,
+    /// Who said it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Text>,
+    /// Who it is for: one of the event's targets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Text>,
+    /// Correlation ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub correlation: Vec<Text>,
+    /// Ids of causing events.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causation: Vec<EventId>,
+    /// Session ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub session: Vec<Text>,
+    /// User ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub user: Vec<Text>,
+    /// Tags: one of the event's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    /// Priorities.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub priorities: Vec<Priority>,
+    /// Event ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<EventId>,
+    /// A person's time: occurredAt, else recordedAt.
+    #[serde(skip_serializing_if = "TimeRange::is_everything")]
+    pub time: TimeRange,
+    /// The store's time: recordedAt.
+    #[serde(skip_serializing_if = "TimeRange::is_everything")]
+    pub recorded: TimeRange,
+    /// A part of the data as stored; ASCII case does not matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What is left out: an event of which any field here matches. It has no `not` of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not: Option<Box<Filter>>,
+}
+
+/// From a time on, and before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimeRange {
+    /// The first moment that is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// The first moment that is out again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+}
+
+impl TimeRange {
+    /// Whether it bounds nothing.
+    pub fn is_everything(&self) -> bool {
+        self.from.is_none() && self.to.is_none()
+    }
+
+    /// Whether a moment is in.
+    pub fn contains(&self, time: Timestamp) -> bool {
+        self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
+    }
+}
+
+/// A type in which `*` stands for any run of characters, none included.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct TypePattern(EventType);
+
+impl TypePattern {
+    /// Whether it stands for this type.
+    pub fn matches(&self, event_type: &str) -> bool {
+        glob(self.0.as_bytes(), event_type.as_bytes())
+    }
+
+    /// The type it names, when it has no `*`.
+    pub fn exact(&self) -> Option<&EventType> {
+        (!self.0.contains('*')).then_some(&self.0)
+    }
+
+    /// The pattern.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Walks both texts once, and back to the last star when they part.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if p < pattern.len() && pattern[p] == b'*' {
+            star = Some((p, t));
+            p += 1;
+        } else if p < pattern.len() && pattern[p] == text[t] {
+            p += 1;
+            t += 1;
+        } else if let Some((star_p, star_t)) = star {
+            star = Some((star_p, star_t + 1));
+            p = star_p + 1;
+            t = star_t + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|&byte| byte == b'*')
+}
+
+impl FromStr for TypePattern {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<EventType> for TypePattern {
+    fn from(event_type: EventType) -> Self {
+        Self(event_type)
+    }
+}
+
+impl fmt::Debug for TypePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Serialize for TypePattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TypePattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        EventType::deserialize(deserializer).map(Self)
+    }
+}
+
+/// Calls one macro with each field of a filter that is a list, beside what an event has for it.
+macro_rules! fields {
+    ($filter:expr, $event:expr, $each:ident) => {{
+        let (filter, event) = ($filter, $event);
+        $each!(filter.streams, filter.streams.contains(&event.stream));
+        $each!(filter.categories, filter.categories.iter().any(|name| *name == *event.stream.category()));
+        $each!(filter.types, filter.types.iter().any(|pattern| pattern.matches(&event.event_type)));
+        $each!(filter.sources, has(&filter.sources, &event.source));
+        $each!(filter.targets, event.targets.iter().any(|target| filter.targets.contains(target)));
+        $each!(filter.correlation, has(&filter.correlation, &event.correlation_id));
+        $each!(filter.causation, has(&filter.causation, &event.causation_id));
+        $each!(filter.session, has(&filter.session, &event.session_id));
+        $each!(filter.user, has(&filter.user, &event.user_id));
+        $each!(filter.tags, event.tags.iter().any(|tag| filter.tags.contains(tag)));
+        $each!(filter.priorities, has(&filter.priorities, &event.priority));
+        $each!(filter.ids, filter.ids.contains(&event.id));
+    }};
+}
+
+fn has<T: PartialEq>(wanted: &[T], value: &Option<T>) -> bool {
+    value.as_ref().is_some_and(|value| wanted.contains(value))
+}
+
+impl Filter {
+    /// Every event.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// The events of one stream.
+    pub fn stream(stream: StreamName) -> Self {
+        Self { streams: vec![stream], ..Self::default() }
+    }
+
+    /// The events with these ids.
+    pub fn ids(ids: impl IntoIterator<Item = EventId>) -> Self {
+        Self { ids: ids.into_iter().collect(), ..Self::default() }
+    }
+
+    /// The events of these types; `*` stands for any run of characters.
+    pub fn types<'a>(types: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let types = types.into_iter().map(str::parse).collect::<Result<_>>()?;
+        Ok(Self { types, ..Self::default() })
+    }
+
+    /// The events of streams of these categories.
+    pub fn categories<'a>(categories: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let categories = categories.into_iter().map(str::parse).collect::<Result<_>>()?;
+        Ok(Self { categories, ..Self::default() })
+    }
+
+    /// Whether it is every event.
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether an event is meant.
+    pub fn matches(&self, event: &Event) -> bool {
+        macro_rules! required {
+            ($values:expr, $matches:expr) => {
+                if !$values.is_empty() && !$matches {
+                    return false;
+                }
+            };
+        }
+        fields!(self, event, required);
+        self.time.contains(event.time())
+            && self.recorded.contains(event.recorded_at)
+            && self.text.as_deref().is_none_or(|text| contains_text(event.data.as_str(), text))
+            && !self.not.as_deref().is_some_and(|not| not.matches_any_field(event))
+    }
+
+    fn matches_any_field(&self, event: &Event) -> bool {
+        macro_rules! enough {
+            ($values:expr, $matches:expr) => {
+                if !$values.is_empty() && $matches {
+                    return true;
+                }
+            };
+        }
+        fields!(self, event, enough);
+        (!self.time.is_everything() && self.time.contains(event.time()))
+            || (!self.recorded.is_everything() && self.recorded.contains(event.recorded_at))
+            || self.text.as_deref().is_some_and(|text| contains_text(event.data.as_str(), text))
+    }
+
+    /// Whether it looks into the data.
+    pub fn reads_data(&self) -> bool {
+        self.text.is_some() || self.not.as_deref().is_some_and(Self::reads_data)
+    }
+
+    /// Whether some event could be meant by both; `true` where that is not plain to see.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        fn apart<T: PartialEq>(ours: &[T], theirs: &[T]) -> bool {
+            !ours.is_empty() && !theirs.is_empty() && !ours.iter().any(|value| theirs.contains(value))
+        }
+        let categories = |filter: &Self| -> Vec<String> {
+            let named = filter.categories.iter().map(|name| name.to_string());
+            let of_streams = filter.streams.iter().map(|name| name.category().to_owned());
+            if filter.categories.is_empty() { of_streams.collect() } else { named.collect() }
+        };
+        let exact = self.types.iter().chain(&other.types).all(|pattern| pattern.exact().is_some());
+        !(apart(&self.streams, &other.streams)
+            || apart(&categories(self), &categories(other))
+            || (exact && apart(&self.types, &other.types)))
+    }
+
+    /// Refuses a filter over its bounds.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field.
+    pub fn check(&self) -> Result<()> {
+        let lists = [
+            ("streams", self.streams.len()),
+            ("categories", self.categories.len()),
+            ("types", self.types.len()),
+            ("sources", self.sources.len()),
+            ("targets", self.targets.len()),
+            ("correlation", self.correlation.len()),
+            ("causation", self.causation.len()),
+            ("session", self.session.len()),
+            ("user", self.user.len()),
+            ("tags", self.tags.len()),
+            ("ids", self.ids.len()),
+        ];
+        if let Some((field, count)) = lists.into_iter().find(|(_, count)| *count > FILTER_VALUES_MAX) {
+            return Err(Error::invalid(format!(
+                "the filter's {field} has {count} values; {FILTER_VALUES_MAX} are allowed"
+            )));
+        }
+        match (&self.text, &self.not) {
+            (Some(text), _) if text.is_empty() || text.len() > FILTER_TEXT_BYTES_MAX => Err(Error::invalid(
+                format!("the filter's text has {} bytes; 1 to {FILTER_TEXT_BYTES_MAX} are allowed", text.len()),
+            )),
+            (_, Some(not)) if not.not.is_some() => Err(Error::invalid("the filter's not has a not of its own")),
+            (_, Some(not)) => not.check(),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether `text` stands in `data`, ASCII case ignored.
+fn contains_text(data: &str, text: &str) -> bool {
+    let (data, text) = (data.as_bytes(), text.as_bytes());
+    let Some((first, rest)) = text.split_first() else { return true };
+    let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
+    data.windows(text.len())
+        .any(|window| (window[0] == lower || window[0] == upper) && window[1..].eq_ignore_ascii_case(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, text, matches) in [
+            ("task:*", "task:created", true),
+            ("task:*", "task:", true),
+            ("*", "x", true),
+            ("*:failed", "task:failed", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-b-b-d", false),
+            ("task:*", "tasks:created", false),
+            ("task", "task:created", false),
+        ] {
+            assert_eq!(pattern.parse::<TypePattern>().unwrap().matches(text), matches, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn filters_that_cannot_share_an_event_are_told_apart_and_doubt_counts_as_sharing() {
+        let of = |text: &str| serde_json::from_str::<Filter>(text).unwrap();
+        let tasks = of(r#"{"categories":["task"]}"#);
+        assert!(!tasks.overlaps(&of(r#"{"streams":["agent-1"]}"#)));
+        assert!(tasks.overlaps(&of(r#"{"streams":["task-1"]}"#)));
+        assert!(tasks.overlaps(&of(r#"{"types":["agent:spawned"]}"#)));
+        assert!(!of(r#"{"types":["a:b"]}"#).overlaps(&of(r#"{"types":["a:c"]}"#)));
+        assert!(of(r#"{"types":["a:*"]}"#).overlaps(&of(r#"{"types":["a:c"]}"#)));
+        assert!(Filter::all().overlaps(&Filter::all()));
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_found_as_by_lower_casing_both(data in "[a-cA-C]{0,12}", text in "[a-cA-C]{1,3}") {
+            let lower = data.to_ascii_lowercase().contains(&text.to_ascii_lowercase());
+            prop_assert_eq!(contains_text(&data, &text), lower);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Following: reading, and then waiting for more.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_core::Stream;
+use tokio::sync::watch;
+
+use crate::limits::{FOLLOWER_SAVE_EVENTS_MAX, FOLLOWER_SAVE_MS};
+use crate::log::Inner;
+use crate::paged::{Buffer, Paged, Source};
+use crate::{Error, Event, Filter, Json, Keep, Position, Result, Revision, Snapshot};
+
+/// A stream of events that never ends by itself; dropping it ends it.
+///
+/// Old and new events take the same path: look at the head, read a page, hand it out, and wait on the head only when there
+/// is no more. It begins with the first event unless it is told otherwise.
+pub struct Following(Paged<FollowSource>);
+
+impl Following {
+    pub(crate) fn new(log: Arc<Inner>, filter: Filter) -> Self {
+        let pager = Pager::new(log, filter, Position::START);
+        Self(Paged::new(FollowSource { pager, from_now: false, durable: None, started: false }))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut FollowSource)) -> Self {
+        if let Some(source) = self.0.source() {
+            change(source);
+        }
+        self
+    }
+
+    /// Begins after this position.
+    #[must_use]
+    pub fn after(self, position: Position) -> Self {
+        self.with(|source| source.pager.cursor = position)
+    }
+
+    /// Begins with what is appended from now on.
+    #[must_use]
+    pub fn from_now(self) -> Self {
+        self.with(|source| source.from_now = true)
+    }
+
+    /// Begins where the follower of this name has stopped, or as told otherwise where there was none.
+    ///
+    /// An event is done when the next one is asked for. The place is saved every second or 1,000 events, and before waiting;
+    /// after a crash the events since are given again. A second follower of the same name ends with `Conflict`.
+    #[must_use]
+    pub fn durable(self, name: &str) -> Self {
+        self.with(|source| source.durable = Some(Durable::new(name)))
+    }
+
+    /// Takes what a removal has left, where events in its way were removed.
+    #[must_use]
+    pub fn partial(self) -> Self {
+        self.with(|source| {
+            if let Some(durable) = &mut source.durable {
+                durable.partial = true;
+            }
+        })
+    }
+
+    /// The next event; waits for it. None after an error.
+    pub async fn next(&mut self) -> Option<Result<Arc<Event>>> {
+        self.0.next().await
+    }
+
+    /// Saves that all up to this position is done, now.
+    ///
+    /// # Errors
+    /// `Conflict` when another follower of this name has saved since; `Invalid` without [`Following::durable`].
+    pub async fn done(&mut self, position: Position) -> Result<()> {
+        let source =
+            self.0.source().ok_or_else(|| Error::invalid("done is called between two events, not while one is awaited"))?;
+        let FollowSource { pager, durable: Some(durable), .. } = source else {
+            return Err(Error::invalid("only a durable follower has a place to save"));
+        };
+        durable.done = durable.done.max(position);
+        durable.save(&pager.log).await
+    }
+}
+
+impl Stream for Following {
+    type Item = Result<Arc<Event>>;
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next(context)
+    }
+}
+
+/// Page after page, then waiting for the head: the loop that followers and projections share.
+pub(crate) struct Pager {
+    pub(crate) log: Arc<Inner>,
+    pub(crate) filter: Filter,
+    /// Everything up to here was looked at.
+    pub(crate) cursor: Position,
+    head: watch::Receiver<Position>,
+}
+
+impl Pager {
+    pub(crate) fn new(log: Arc<Inner>, filter: Filter, cursor: Position) -> Self {
+        let head = log.store.head();
+        Self { log, filter, cursor, head }
+    }
+
+    /// The next events without waiting; none at the head.
+    pub(crate) async fn try_page(&mut self) -> Result<Option<Buffer>> {
+        loop {
+            // The head is looked at before the page is read: what comes in between wakes the wait below.
+            let head = *self.head.borrow_and_update();
+            let page = self.log.tail.page(&*self.log.store, &self.filter, self.cursor, head).await?;
+            self.cursor = page.next.max(self.cursor);
+            if !page.events.is_empty() {
+                return Ok(Some(page.events.into()));
+            }
+            if !page.more {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits until the head has moved since the last page was read.
+    pub(crate) async fn wait(&mut self) -> Result<()> {
+        self.head.changed().await.map_err(|_| Error::stopped("the log was closed"))
+    }
+}
+
+struct FollowSource {
+    pager: Pager,
+    from_now: bool,
+    durable: Option<Durable>,
+    started: bool,
+}
+
+/// The place of a follower with a name.
+struct Durable {
+    key: String,
+    partial: bool,
+    done: Position,
+    saved: Position,
+    /// Events done since the last save.
+    unsaved: u64,
+    saved_at: Instant,
+    /// The last save known; none before the first.
+    revision: Option<Revision>,
+}
+
+impl Durable {
+    fn new(name: &str) -> Self {
+        Self {
+            key: format!("follower/{name}"),
+            partial: false,
+            done: Position::START,
+            saved: Position::START,
+            unsaved: 0,
+            saved_at: Instant::now(),
+            revision: None,
+        }
+    }
+
+    fn due(&self) -> bool {
+        self.unsaved >= FOLLOWER_SAVE_EVENTS_MAX
+            || (self.unsaved > 0 && self.saved_at.elapsed() >= Duration::from_millis(FOLLOWER_SAVE_MS))
+    }
+
+    async fn save(&mut self, log: &Inner) -> Result<()> {
+        let snapshot = Snapshot::new(self.key.clone(), self.done, Json::empty_object());
+        let saved = log.store.snapshots().save(snapshot, self.revision, Keep::Newest).await;
+        self.revision = Some(saved.map_err(|error| error.context(format!("the place of {}", self.key)))?);
+        self.saved = self.done;
+        self.unsaved = 0;
+        self.saved_at = Instant::now();
+        Ok(())
+    }
+}
+
+impl FollowSource {
+    async fn start(&mut self) -> Result<()> {
+        self.pager.filter.check()?;
+        if self.from_now {
+            self.pager.cursor = self.pager.log.newest().await?;
+        }
+        let Some(durable) = &mut self.durable else { return Ok(()) };
+        if let Some(place) = self.pager.log.store.snapshots().load(&durable.key, Position::MAX).await? {
+            durable.revision = Some(place.revision);
+            self.pager.cursor = place.position;
+        }
+        durable.done = self.pager.cursor;
+        durable.saved = self.pager.cursor;
+        if !durable.partial {
+            self.pager.log.refuse_removed(&durable.key, &self.pager.filter, self.pager.cursor).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Source for FollowSource {
+    fn done(&mut self, position: Position) {
+        if let Some(durable) = &mut self.durable {
+            durable.done = durable.done.max(position);
+            durable.unsaved += 1;
+        }
+    }
+
+    fn due(&self) -> bool {
+        self.durable.as_ref().is_some_and(Durable::due)
+    }
+
+    async fn advance(&mut self, rest: Buffer) -> Result<Option<Buffer>> {
+        if !self.started {
+            self.start().await?;
+            self.started = true;
+        }
+        if let Some(durable) = self.durable.as_mut().filter(|durable| durable.due()) {
+            durable.save(&self.pager.log).await?;
+        }
+        if !rest.is_empty() {
+            return Ok(Some(rest));
+        }
+        loop {
+            if let Some(events) = self.pager.try_page().await? {
+                return Ok(Some(events));
+            }
+            if let Some(durable) = &mut self.durable {
+                // Nothing is left to do: all that was looked at is done, whether it matched or not.
+                durable.done = durable.done.max(self.pager.cursor);
+                if durable.done > durable.saved {
+                    durable.save(&self.pager.log).await?;
+                }
+            }
+            self.pager.wait().await?;
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Reading what is there: a stream of events that ends at the head.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use crate::limits::PAGE_EVENTS_MAX;
+use crate::paged::{Buffer, Paged, Source};
+use crate::{Cursor, Event, Filter, Position, Read, Result, Store};
+
+/// A reading of the log; nothing is read before it is polled, and no more than a page is held.
+pub struct Reading(Paged<ReadSource>);
+
+struct ReadSource {
+    store: Arc<dyn Store>,
+    filter: Filter,
+    after: Position,
+    before: Option<Position>,
+    backwards: bool,
+    skip: usize,
+    limit: Option<usize>,
+    /// Where the next page begins; none before the first.
+    cursor: Option<Cursor>,
+    more: bool,
+}
+
+impl Reading {
+    pub(crate) fn new(store: Arc<dyn Store>, filter: Filter) -> Self {
+        Self(Paged::new(ReadSource {
+            store,
+            filter,
+            after: Position::START,
+            before: None,
+            backwards: false,
+            skip: 0,
+            limit: None,
+            cursor: None,
+            more: true,
+        }))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut ReadSource)) -> Self {
+        if let Some(source) = self.0.source() {
+            change(source);
+        }
+        self
+    }
+
+    /// Only what stands after this position.
+    #[must_use]
+    pub fn after(self, position: Position) -> Self {
+        self.with(|source| source.after = position)
+    }
+
+    /// Only what stands before this position.
+    #[must_use]
+    pub fn before(self, position: Position) -> Self {
+        self.with(|source| source.before = Some(position))
+    }
+
+    /// Newest first.
+    #[must_use]
+    pub fn backwards(self) -> Self {
+        self.with(|source| source.backwards = true)
+    }
+
+    /// Passes over the first events that match.
+    #[must_use]
+    pub fn skip(self, events: usize) -> Self {
+        self.with(|source| source.skip = events)
+    }
+
+    /// Gives no more than so many events.
+    #[must_use]
+    pub fn limit(self, events: usize) -> Self {
+        self.with(|source| source.limit = Some(events))
+    }
+
+    /// The next event; none at the end.
+    pub async fn next(&mut self) -> Option<Result<Arc<Event>>> {
+        self.0.next().await
+    }
+
+    /// All of it. Mind the memory: give a limit.
+    pub async fn collect(mut self) -> Result<Vec<Arc<Event>>> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event?);
+        }
+        Ok(events)
+    }
+}
+
+impl Stream for Reading {
+    type Item = Result<Arc<Event>>;
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next(context)
+    }
+}
+
+impl ReadSource {
+    fn first_cursor(&self) -> Cursor {
+        if self.backwards {
+            Cursor::Before(self.before.unwrap_or(Position::MAX))
+        } else {
+            Cursor::After(self.after)
+        }
+    }
+
+    /// Whether an event lies beyond the bound at the far end.
+    fn is_past(&self, position: Position) -> bool {
+        if self.backwards { position <= self.after } else { self.before.is_some_and(|before| position >= before) }
+    }
+}
+
+impl Source for ReadSource {
+    async fn advance(&mut self, _rest: Buffer) -> Result<Option<Buffer>> {
+        if self.cursor.is_none() {
+            self.filter.check()?;
+        }
+        while self.more && self.limit != Some(0) {
+            let cursor = self.cursor.unwrap_or_else(|| self.first_cursor());
+            let wanted = self.limit.map_or(PAGE_EVENTS_MAX, |limit| limit.saturating_add(self.skip));
+            let limit = wanted.min(PAGE_EVENTS_MAX);
+            let page = self.store.read(&Read { filter: self.filter.clone(), cursor, limit }).await?;
+            self.more = page.more && !self.is_past(page.next);
+            self.cursor = Some(cursor.at(page.next));
+            let mut events: Buffer = page.events.into();
+            while events.back().is_some_and(|event| self.is_past(event.position)) {
+                events.pop_back();
+            }
+            let skipped = self.skip.min(events.len());
+            events.drain(..skipped);
+            self.skip -= skipped;
+            if let Some(limit) = &mut self.limit {
+                events.truncate(*limit);
+                *limit -= events.len();
+            }
+            if !events.is_empty() {
+                return Ok(Some(events));
+            }
+        }
+        Ok(None)
+    }
+}

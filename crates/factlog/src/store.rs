@@ -1,0 +1,112 @@
+//! What a store promises: the seam between the log and where it is kept.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::{
+    Appended, Batch, Count, Group, Page, Position, Read, Removal, Removed, Result, Snapshots, Timestamp,
+};
+
+/// Where a log is kept. Implementors keep eight promises, each a named test of the conformance suite:
+///
+/// 1. **Whole.** A batch is recorded completely or not at all, at contiguous positions; versions continue each stream
+///    without a gap.
+/// 2. **Durable.** When `append` returns, the batch survives a crash of the process and of the machine. A weaker level
+///    must be asked for by name and states its loss window.
+/// 3. **One order.** Positions are dense at append, the same for every reader, never used twice; once a reader has seen
+///    a position nothing new appears before it; a stream's versions appear in order.
+/// 4. **Once.** The same event ids again change nothing and return the first result (checked before versions). The same
+///    id with another stream, type or data is a conflict. A batch that mixes known and new ids is refused.
+/// 5. **As written.** `data` and `metadata` come back byte for byte as they were minified on entry.
+/// 6. **Time follows order.** `recordedAt` never decreases along positions.
+/// 7. **Never silent.** Damage is reported, never shown as an empty or shorter log. After a write whose outcome is unknown
+///    a store stops accepting writes until it is opened again; what certainly changed nothing is `Unavailable`.
+/// 8. **Bounded.** A slow reader is late, never lossy, and holds neither memory nor a read transaction across pages.
+///
+/// A backend that cannot keep a case lists it in [`About::exceptions`].
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// What it is and what it cannot do.
+    fn about(&self) -> &About;
+
+    /// Records independent batches in this order, one outcome each; one commit or round trip where it can.
+    async fn append(&self, batches: Vec<Batch>) -> Vec<Result<Appended>>;
+
+    /// One page, forwards or backwards. It may be empty while `more` is true: a bounded scan past what does not match.
+    async fn read(&self, read: &Read) -> Result<Page>;
+
+    /// The newest position; may be late, never ahead of [`Store::read`]; wakes for other processes' appends where it can,
+    /// and closes with the store.
+    fn head(&self) -> watch::Receiver<Position>;
+
+    /// How many events, by what.
+    async fn count(&self, count: &Count) -> Result<Vec<Group>>;
+
+    /// Takes events out: first an event that says so, then the rows.
+    async fn remove(&self, removal: &Removal) -> Result<Removed>;
+
+    /// The values it remembers.
+    fn snapshots(&self) -> &dyn Snapshots;
+
+    /// How it is doing; takes milliseconds, and never fails.
+    async fn health(&self) -> Health;
+
+    /// Reads everything and says what is wrong.
+    async fn check(&self) -> Result<Report>;
+
+    /// Writes what is left, leaves one portable file where there is one, and reports what went wrong in that.
+    async fn close(&self) -> Result<()>;
+}
+
+/// What a store is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// `memory`, `sqlite` ...
+    pub kind: String,
+    /// Its URL without secrets.
+    pub url: String,
+    /// What an acknowledged append survives.
+    pub durability: String,
+    /// The promises that it cannot keep, by number, each with the reason.
+    pub exceptions: Vec<(u8, String)>,
+}
+
+/// How a store is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// Whether it takes appends.
+    pub healthy: bool,
+    /// The newest position it knows.
+    pub head: Position,
+    /// Bytes on disk, where there is a disk.
+    pub bytes: Option<u64>,
+    /// Batches that wait to be written.
+    pub waiting: u64,
+    /// How long the last commit took, in microseconds; none before the first.
+    pub last_commit_us: Option<u64>,
+    /// When that was.
+    pub last_append_at: Option<Timestamp>,
+    /// What is wrong, in words.
+    pub problem: Option<String>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// Events read.
+    pub events: u64,
+    /// Streams seen.
+    pub streams: u64,
+    /// The newest position.
+    pub head: Position,
+    /// Events that were removed on purpose.
+    pub removed: u64,
+    /// Damage: what is stored is not what was written.
+    pub problems: Vec<String>,
+    /// What is odd but not damage.
+    pub warnings: Vec<String>,
+}
