@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::removal::RemovedData;
 use crate::{
-    Appended, AppendedEvent, Batch, Condition, Error, EventId, Expect, Filter, NewEvent, Position, Result, Stamp,
-    Stamps, StreamName, Timestamp, Version,
+    Appended, AppendedEvent, Batch, Condition, Error, EventId, Expect, Filter, NewEvent, Position, Result,
+    Stamp, Stamps, StreamName, Timestamp, Version,
 };
 
 /// What a store tells about what it holds, up to and with the batches admitted before.
@@ -71,8 +71,10 @@ pub fn admit(batch: &Batch, ledger: &mut impl Ledger, now: Timestamp) -> Result<
             .with_hint("read again from the last removal on, and decide on what is there"));
         }
         if ledger.any_after(filter, *after)? {
-            return Err(Error::conflict(format!("an event that the condition excludes came after position {after}"))
-                .with_hint("read again and decide on what is there now"));
+            return Err(Error::conflict(format!(
+                "an event that the condition excludes came after position {after}"
+            ))
+            .with_hint("read again and decide on what is there now"));
         }
     }
     match batch.stamps() {
@@ -96,12 +98,11 @@ fn repeated(batch: &Batch, ledger: &mut impl Ledger) -> Result<Option<Appended>>
                 event.id, known.stamp.position
             )));
         }
-        let first =
-            appended.get_or_insert_with(|| Appended {
-                events: Vec::new(),
-                recorded_at: known.stamp.recorded_at,
-                repeated: true,
-            });
+        let first = appended.get_or_insert_with(|| Appended {
+            events: Vec::new(),
+            recorded_at: known.stamp.recorded_at,
+            repeated: true,
+        });
         first.events.push(AppendedEvent {
             position: known.stamp.position,
             stream: event.stream.clone(),

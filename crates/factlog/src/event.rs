@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::limits::{DATA_BYTES_MAX, METADATA_BYTES_MAX, TAGS_MAX, TARGETS_MAX};
 use crate::{
-    Error, EventId, EventType, Expect, Invalid, Json, Position, Result, StreamName, Tag, Text, Timestamp, Version,
+    Error, EventId, EventType, Expect, Invalid, Json, Position, Result, StreamName, Tag, Text, Timestamp,
+    Version,
 };
 
 /// A fact to be recorded.
@@ -353,7 +354,8 @@ struct EventFields {
 
 impl EventFields {
     fn fact(self) -> Result<NewEvent> {
-        let mut event = NewEvent::of(self.stream, self.event_type, self.data.unwrap_or_else(Json::empty_object));
+        let mut event =
+            NewEvent::of(self.stream, self.event_type, self.data.unwrap_or_else(Json::empty_object));
         event.source = self.source;
         event.targets = self.targets;
         event.occurred_at = self.occurred_at;
@@ -379,7 +381,8 @@ impl EventFields {
 impl NewEvent {
     /// The id that a text names: a UUID stays; another system's id becomes one, by the source and the stream.
     pub fn id_of(&self, id: &str) -> EventId {
-        id.parse().unwrap_or_else(|_| EventId::foreign(self.source.as_deref().unwrap_or(""), &self.stream, id))
+        id.parse()
+            .unwrap_or_else(|_| EventId::foreign(self.source.as_deref().unwrap_or(""), &self.stream, id))
     }
 
     /// Takes an id that the caller gives; one that is no UUID is also kept in the metadata as `sourceId`.
@@ -405,7 +408,9 @@ impl NewEvent {
             None | Some("{}") => Ok(format!("{{{entry}}}")),
             Some(object) if object.starts_with('{') => {
                 let known: std::collections::BTreeMap<String, &serde_json::value::RawValue> =
-                    serde_json::from_str(object).map_err(Invalid::from).map_err(|error| Error::invalid(error.0))?;
+                    serde_json::from_str(object)
+                        .map_err(Invalid::from)
+                        .map_err(|error| Error::invalid(error.0))?;
                 if known.contains_key(name) {
                     return Ok(());
                 }
@@ -417,7 +422,6 @@ impl NewEvent {
         Ok(())
     }
 }
-
 
 /// One line of input: an event as a caller or an export writes it, with an expectation if there is one.
 ///

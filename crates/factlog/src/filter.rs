@@ -177,20 +177,20 @@ macro_rules! fields {
         $each!(filter.streams, filter.streams.contains(&event.stream));
         $each!(filter.categories, filter.categories.iter().any(|name| *name == *event.stream.category()));
         $each!(filter.types, filter.types.iter().any(|pattern| pattern.matches(&event.event_type)));
-        $each!(filter.sources, has(&filter.sources, &event.source));
+        $each!(filter.sources, has(&filter.sources, event.source.as_ref()));
         $each!(filter.targets, event.targets.iter().any(|target| filter.targets.contains(target)));
-        $each!(filter.correlation, has(&filter.correlation, &event.correlation_id));
-        $each!(filter.causation, has(&filter.causation, &event.causation_id));
-        $each!(filter.session, has(&filter.session, &event.session_id));
-        $each!(filter.user, has(&filter.user, &event.user_id));
+        $each!(filter.correlation, has(&filter.correlation, event.correlation_id.as_ref()));
+        $each!(filter.causation, has(&filter.causation, event.causation_id.as_ref()));
+        $each!(filter.session, has(&filter.session, event.session_id.as_ref()));
+        $each!(filter.user, has(&filter.user, event.user_id.as_ref()));
         $each!(filter.tags, event.tags.iter().any(|tag| filter.tags.contains(tag)));
-        $each!(filter.priorities, has(&filter.priorities, &event.priority));
+        $each!(filter.priorities, has(&filter.priorities, event.priority.as_ref()));
         $each!(filter.ids, filter.ids.contains(&event.id));
     }};
 }
 
-fn has<T: PartialEq>(wanted: &[T], value: &Option<T>) -> bool {
-    value.as_ref().is_some_and(|value| wanted.contains(value))
+fn has<T: PartialEq>(wanted: &[T], value: Option<&T>) -> bool {
+    value.is_some_and(|value| wanted.contains(value))
 }
 
 impl Filter {
@@ -267,7 +267,7 @@ impl Filter {
             !ours.is_empty() && !theirs.is_empty() && !ours.iter().any(|value| theirs.contains(value))
         }
         let categories = |filter: &Self| -> Vec<String> {
-            let named = filter.categories.iter().map(|name| name.to_string());
+            let named = filter.categories.iter().map(std::string::ToString::to_string);
             let of_streams = filter.streams.iter().map(|name| name.category().to_owned());
             if filter.categories.is_empty() { of_streams.collect() } else { named.collect() }
         };
@@ -301,10 +301,15 @@ impl Filter {
             )));
         }
         match (&self.text, &self.not) {
-            (Some(text), _) if text.is_empty() || text.len() > FILTER_TEXT_BYTES_MAX => Err(Error::invalid(
-                format!("the filter's text has {} bytes; 1 to {FILTER_TEXT_BYTES_MAX} are allowed", text.len()),
-            )),
-            (_, Some(not)) if not.not.is_some() => Err(Error::invalid("the filter's not has a not of its own")),
+            (Some(text), _) if text.is_empty() || text.len() > FILTER_TEXT_BYTES_MAX => {
+                Err(Error::invalid(format!(
+                    "the filter's text has {} bytes; 1 to {FILTER_TEXT_BYTES_MAX} are allowed",
+                    text.len()
+                )))
+            }
+            (_, Some(not)) if not.not.is_some() => {
+                Err(Error::invalid("the filter's not has a not of its own"))
+            }
             (_, Some(not)) => not.check(),
             _ => Ok(()),
         }

@@ -73,8 +73,10 @@ impl Following {
     /// # Errors
     /// `Conflict` when another follower of this name has saved since; `Invalid` without [`Following::durable`].
     pub async fn done(&mut self, position: Position) -> Result<()> {
-        let source =
-            self.0.source().ok_or_else(|| Error::invalid("done is called between two events, not while one is awaited"))?;
+        let source = self
+            .0
+            .source()
+            .ok_or_else(|| Error::invalid("done is called between two events, not while one is awaited"))?;
         let FollowSource { pager, durable: Some(durable), .. } = source else {
             return Err(Error::invalid("only a durable follower has a place to save"));
         };

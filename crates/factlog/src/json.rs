@@ -39,8 +39,9 @@ impl Json {
 
     /// The JSON of a Rust value.
     pub fn of(value: &impl Serialize) -> Result<Self> {
-        let text = serde_json::to_string(value)
-            .map_err(|cause| Error::invalid(format!("not representable as JSON: {cause}")).with_cause(cause))?;
+        let text = serde_json::to_string(value).map_err(|cause| {
+            Error::invalid(format!("not representable as JSON: {cause}")).with_cause(cause)
+        })?;
         minify(&text).map(Self)
     }
 
@@ -119,7 +120,9 @@ fn minify(text: &str) -> Result<Box<str>> {
             }
             byte @ (b'{' | b'[') => {
                 if open.len() == JSON_DEPTH_MAX {
-                    return Err(Error::invalid(format!("JSON is nested deeper than {JSON_DEPTH_MAX} levels")));
+                    return Err(Error::invalid(format!(
+                        "JSON is nested deeper than {JSON_DEPTH_MAX} levels"
+                    )));
                 }
                 open.push((byte == b'{').then_some(keys.len()));
                 out.push(char::from(byte));
@@ -151,7 +154,8 @@ fn minify(text: &str) -> Result<Box<str>> {
 /// Where the string that opens at `start` ends, its quote included; its surrogates must come in pairs.
 fn string_end(text: &str, start: usize) -> Result<usize> {
     let bytes = text.as_bytes();
-    let lone = |at: usize| Error::invalid(format!("a lone surrogate escape at byte {at} stands for no character"));
+    let lone =
+        |at: usize| Error::invalid(format!("a lone surrogate escape at byte {at} stands for no character"));
     let mut at = start + 1;
     let mut high: Option<usize> = None;
     loop {
@@ -203,7 +207,10 @@ mod tests {
     /// A store that re-serialises JSON changes 1.0 to 1 and \u00e9 to é, and hashes of the data no longer match.
     #[test]
     fn numbers_escapes_and_key_order_stay_as_written() {
-        assert_eq!(kept(r#"{ "z" : 1.0 , "a":[1e400, -0.0,"\u00e9 \/ é"] }"#), r#"{"z":1.0,"a":[1e400,-0.0,"\u00e9 \/ é"]}"#);
+        assert_eq!(
+            kept(r#"{ "z" : 1.0 , "a":[1e400, -0.0,"\u00e9 \/ é"] }"#),
+            r#"{"z":1.0,"a":[1e400,-0.0,"\u00e9 \/ é"]}"#
+        );
         assert_eq!(kept("\n\"a  b\"\t"), "\"a  b\"");
         assert_eq!(kept(r#""\ud83d\ude00""#), r#""\ud83d\ude00""#);
     }

@@ -62,9 +62,7 @@ mod given;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
-pub use batch::{
-    Appended, AppendedEvent, Batch, Condition, Expect, IntoBatch, Stamp, Stamps, TypedEvent,
-};
+pub use batch::{Appended, AppendedEvent, Batch, Condition, Expect, IntoBatch, Stamp, Stamps, TypedEvent};
 pub use count::{Count, Counter, Group, GroupBy};
 pub use error::{Error, ErrorKind, ErrorWire, Invalid, Result};
 pub use event::{Event, EventLine, NewEvent, Priority};
@@ -81,9 +79,7 @@ pub use projection::{Projected, Projection, ProjectionGroup};
 pub use read::{Cursor, Page, Read};
 pub use reading::Reading;
 pub use removal::{REMOVED_TYPE, RETENTION_STREAM, Removal, Removed, RemovedData};
-pub use snapshot::{
-    Keep, Revision, Snapshot, SnapshotInfo, Snapshots, older_snapshot, revision_conflict,
-};
+pub use snapshot::{Keep, Revision, Snapshot, SnapshotInfo, Snapshots, older_snapshot, revision_conflict};
 pub use store::{About, Health, Report, Store};
 pub use stream::{Fold, StreamOf};
 pub use text::{EventType, StreamName, Tag, Text};

@@ -10,8 +10,8 @@ use crate::removal::{RETENTION_STREAM, RemovedData};
 use crate::stream::StreamOf;
 use crate::tail::Tail;
 use crate::{
-    About, Appended, Batch, Count, Error, Event, EventId, Filter, Group, Health, IntoBatch, Moment, Position, Read,
-    Removal, Removed, Report, Result, Snapshots, Store, StreamName,
+    About, Appended, Batch, Count, Error, Event, EventId, Filter, Group, Health, IntoBatch, Moment, Position,
+    Read, Removal, Removed, Report, Result, Snapshots, Store, StreamName,
 };
 
 /// A log: cheap to clone, the same on every store.

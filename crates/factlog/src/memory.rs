@@ -12,9 +12,9 @@ use crate::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, PAGE_SCAN_EVENTS_MAX, SNAPS
 use crate::removal::RemovedData;
 use crate::snapshot::{older_snapshot, revision_conflict};
 use crate::{
-    About, Appended, Batch, Count, Counter, Cursor, Error, Event, EventId, Filter, Group, Health, Keep, NewEvent,
-    Page, Position, Read, Removal, Removed, Report, Result, Revision, Snapshot, SnapshotInfo, Snapshots, Stamp,
-    Store, StreamName, Timestamp, Version,
+    About, Appended, Batch, Count, Counter, Cursor, Error, Event, EventId, Filter, Group, Health, Keep,
+    NewEvent, Page, Position, Read, Removal, Removed, Report, Result, Revision, Snapshot, SnapshotInfo,
+    Snapshots, Stamp, Store, StreamName, Timestamp, Version,
 };
 
 /// A store that keeps everything in memory and nothing beyond the process.
@@ -127,7 +127,9 @@ impl State {
         let limit = read.limit.clamp(1, PAGE_EVENTS_MAX);
         let (range, backwards) = match read.cursor {
             Cursor::After(position) => (self.through(position)..self.events.len(), false),
-            Cursor::Before(position) => (0..self.events.partition_point(|event| event.position < position), true),
+            Cursor::Before(position) => {
+                (0..self.events.partition_point(|event| event.position < position), true)
+            }
         };
         let slice = &self.events[range];
         let mut page = Page { events: Vec::new(), next: read.cursor.position(), more: false };
@@ -226,11 +228,7 @@ impl Ledger for State {
         let Some(position) = self.by_id.get(&event.id) else { return Ok(None) };
         let found = &self.events[self.through(*position) - 1];
         Ok(Some(Known {
-            stamp: Stamp {
-                position: found.position,
-                version: found.version,
-                recorded_at: found.recorded_at,
-            },
+            stamp: Stamp { position: found.position, version: found.version, recorded_at: found.recorded_at },
             same: found.stream == event.stream
                 && found.event_type == event.event_type
                 && found.data == event.data,

@@ -13,7 +13,8 @@ use crate::following::Pager;
 use crate::limits::{CHECKPOINT_EVENTS_MAX, CHECKPOINT_MS};
 use crate::log::Inner;
 use crate::{
-    Error, Event, EventLog, Filter, Invalid, Json, Keep, Moment, Position, Result, Revision, Snapshot, Timestamp,
+    Error, Event, EventLog, Filter, Invalid, Json, Keep, Moment, Position, Result, Revision, Snapshot,
+    Timestamp,
 };
 
 /// A state that is folded from the events of a filter.
@@ -33,8 +34,12 @@ fn key_of<P: Projection>() -> String {
 }
 
 fn refused<P: Projection>(event: &Event, why: &Invalid) -> Error {
-    Error::invalid(format!("projection {} cannot take the event at position {}: {why}", P::NAME, event.position))
-        .with_hint("mend the projection, raise its REVISION, and it is built anew")
+    Error::invalid(format!(
+        "projection {} cannot take the event at position {}: {why}",
+        P::NAME,
+        event.position
+    ))
+    .with_hint("mend the projection, raise its REVISION, and it is built anew")
 }
 
 /// A projection's state, live. Dropping the last handle of its group ends it.
@@ -262,14 +267,13 @@ async fn feed(pager: &mut Pager, slots: &mut [Box<dyn Slot>]) -> Result<()> {
     if slots.iter().any(|slot| slot.unsaved()) {
         // Quiet for a while: remember the state rather than wait with it unsaved.
         let quiet = Duration::from_millis(CHECKPOINT_MS);
-        return match tokio::time::timeout(quiet, pager.wait()).await {
-            Ok(waited) => waited,
-            Err(_) => {
-                for slot in slots.iter_mut() {
-                    slot.save(true).await;
-                }
-                Ok(())
+        return if let Ok(waited) = tokio::time::timeout(quiet, pager.wait()).await {
+            waited
+        } else {
+            for slot in slots.iter_mut() {
+                slot.save(true).await;
             }
+            Ok(())
         };
     }
     pager.wait().await
@@ -421,8 +425,9 @@ impl<P: Projection> Slot for Running<P> {
         position: Position,
         newest: Option<Timestamp>,
     ) -> Result<()> {
-        let mut fresh =
-            state.downcast::<P>().map_err(|_| Error::stopped("a state of another projection was handed over"))?;
+        let mut fresh = state
+            .downcast::<P>()
+            .map_err(|_| Error::stopped("a state of another projection was handed over"))?;
         let mut newest = newest;
         let mut pager = self.shared.log.pager(P::filter(), position);
         // What the served state took in while the fresh one was built.
@@ -450,7 +455,10 @@ pub(crate) async fn at<P: Projection>(log: &EventLog, moment: Moment) -> Result<
         }
         Moment::Position(position) => {
             let key = key_of::<P>();
-            log.snapshots().load(&key, position).await?.and_then(|kept| Some((kept.data.to().ok()?, kept.position)))
+            log.snapshots()
+                .load(&key, position)
+                .await?
+                .and_then(|kept| Some((kept.data.to().ok()?, kept.position)))
         }
         Moment::Time(_) | Moment::Recorded(_) => None,
     };

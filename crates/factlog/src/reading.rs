@@ -111,7 +111,11 @@ impl ReadSource {
 
     /// Whether an event lies beyond the bound at the far end.
     fn is_past(&self, position: Position) -> bool {
-        if self.backwards { position <= self.after } else { self.before.is_some_and(|before| position >= before) }
+        if self.backwards {
+            position <= self.after
+        } else {
+            self.before.is_some_and(|before| position >= before)
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::reading::Reading;
 use crate::{
-    Appended, Batch, Error, Event, EventLog, Expect, Filter, Invalid, Moment, NewEvent, Position, Read, Result,
-    StreamName, Version,
+    Appended, Batch, Error, Event, EventLog, Expect, Filter, Invalid, Moment, NewEvent, Position, Read,
+    Result, StreamName, Version,
 };
 
 /// A value that is folded from events.

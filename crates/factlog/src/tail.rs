@@ -66,7 +66,8 @@ impl Tail {
             return None;
         }
         let first = recent.events.partition_point(|event| event.position <= after);
-        let events: Vec<Arc<Event>> = recent.events.iter().skip(first).take(PAGE_EVENTS_MAX).cloned().collect();
+        let events: Vec<Arc<Event>> =
+            recent.events.iter().skip(first).take(PAGE_EVENTS_MAX).cloned().collect();
         let whole = first + events.len() == recent.events.len();
         let next = if whole { recent.end } else { events.last().map_or(recent.end, |event| event.position) };
         drop(recent);

@@ -30,7 +30,9 @@ impl Timestamp {
         if (MICROS_MIN..=MICROS_MAX).contains(&micros) {
             return Ok(Self(micros));
         }
-        Err(Error::invalid(format!("a time of {micros} microseconds since 1970 is outside the years 0000 to 9999")))
+        Err(Error::invalid(format!(
+            "a time of {micros} microseconds since 1970 is outside the years 0000 to 9999"
+        )))
     }
 
     /// Microseconds since 1970.

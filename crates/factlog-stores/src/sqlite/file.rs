@@ -1,0 +1,208 @@
+//! The file: made whole or not at all, known before it is touched, and opened with the right settings.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use factlog::{Error, Result, Timestamp};
+use rusqlite::{Connection, OpenFlags};
+
+use super::Sync;
+use super::error::told;
+use crate::{Open, system};
+
+/// `FLOG`: marks the file as ours.
+const APPLICATION_ID: i32 = 0x464C_4F47;
+/// The format this code writes.
+pub(super) const FORMAT: i32 = 1;
+/// How long a connection waits for another process before it gives up.
+const LOCK_WAIT_MS_MAX: u64 = 10_000;
+/// The first waits for a lock are this short; longer ones follow.
+const LOCK_POLL_FIRST_US: u64 = 60;
+const LOCK_POLL_FIRST_TRIES: i32 = 100;
+const LOCK_POLL_MS: u64 = 1;
+/// Bytes of the file that readers may map into memory.
+const MMAP_BYTES: u64 = 1 << 34;
+/// The write-ahead log is cut back to this size when it restarts.
+const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Pages that the writer keeps in memory, in KiB.
+const WRITER_CACHE_KIB: u32 = 65_536;
+
+/// Makes sure that there is a log to open: the file, whole and ours.
+pub(super) fn prepare(path: &Path, open: Open) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            Err(Error::invalid(format!("{} is a folder, not a log", path.display()))
+                .with_hint("name a file, for example sqlite:factlog.db"))
+        }
+        Ok(found) if found.len() == 0 => Err(Error::corrupt(
+            path.display().to_string(),
+            "the file is empty: it is no log, and a log that was here is lost",
+        )
+        .with_hint("restore a backup, or delete the empty file to begin anew")),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match open {
+            Open::Existing => Err(Error::not_found(format!("there is no log at {}", path.display()))
+                .with_hint("append or import something first, or name another log with --store")),
+            Open::Create => create(path),
+        },
+        Err(error) => Err(Error::denied(format!("{}: {error}", path.display())).with_cause(error)),
+    }
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Builds the log under another name and links it into place: whoever comes second finds the first one's.
+fn create(path: &Path) -> Result<()> {
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        return Err(Error::not_found(format!("the folder {} does not exist", folder.display()))
+            .with_hint("make the folder first, or name another place with --store"));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let scratch = folder.join(format!(".{name}.{}.new", factlog::EventId::generate()));
+    let built = build(&scratch).and_then(|()| link(&scratch, path));
+    for left in [scratch.clone(), beside(&scratch, "-wal"), beside(&scratch, "-shm")] {
+        // What was never made cannot be removed; what cannot be removed does no harm.
+        let _ = fs::remove_file(left);
+    }
+    built
+}
+
+fn build(scratch: &Path) -> Result<()> {
+    let failed = |error: io::Error| {
+        let said = format!("{}: {error}", scratch.display());
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::denied(said),
+            _ => Error::unavailable(said),
+        }
+        .with_cause(error)
+    };
+    drop(system::create_private(scratch).map_err(failed)?);
+    let build = || -> rusqlite::Result<()> {
+        let connection = Connection::open_with_flags(scratch, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.execute_batch("PRAGMA page_size=4096; PRAGMA synchronous=FULL;")?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.pragma_update(None, "user_version", FORMAT)?;
+        connection.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        connection.execute_batch(include_str!("schema.sql"))?;
+        connection.execute(
+            "INSERT INTO meta VALUES ('log_id', ?1), ('created_at', ?2), ('removed_events', 0)",
+            (factlog::EventId::generate().to_string(), Timestamp::now().as_micros()),
+        )?;
+        connection.execute_batch("COMMIT")?;
+        // Closing the only connection folds the write-ahead log in: one file.
+        connection.close().map_err(|(_, error)| error)
+    };
+    build().map_err(|error| told(scratch, error))
+}
+
+fn link(scratch: &Path, path: &Path) -> Result<()> {
+    let linked = fs::hard_link(scratch, path).or_else(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Err(error),
+        // Some file systems have no links; there a rename is the nearest.
+        _ if !path.exists() => fs::rename(scratch, path),
+        _ => Err(error),
+    });
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked.and_then(|()| system::sync_folder(folder_of(path))).map_err(|error| {
+            Error::unavailable(format!("{} cannot be made: {error}", path.display())).with_cause(error)
+        }),
+    }
+}
+
+/// The name of a file that SQLite keeps beside the log.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Refuses what is not ours or newer than this code, before any setting is written.
+fn inspect(path: &Path, connection: &Connection) -> Result<()> {
+    let number = |pragma: &str| -> Result<i32> {
+        connection.pragma_query_value(None, pragma, |row| row.get(0)).map_err(|error| told(path, error))
+    };
+    let place = path.display().to_string();
+    if number("application_id")? != APPLICATION_ID {
+        return Err(Error::corrupt(place, "this SQLite file is no log: another program made it")
+            .with_hint("name another file with --store sqlite:PATH"));
+    }
+    let format = number("user_version")?;
+    if format > FORMAT {
+        return Err(Error::invalid(format!(
+            "{place} has format {format}, and this factlog knows formats up to {FORMAT}"
+        ))
+        .with_hint("use the newer factlog that wrote it"));
+    }
+    if format < FORMAT {
+        return Err(Error::corrupt(place, format!("the file has format {format}, which never was")));
+    }
+    Ok(())
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let told = |error| told(path, error);
+    let mut connection = Connection::open_with_flags(path, flags).map_err(told)?;
+    let mut began = Instant::now();
+    connection
+        .busy_handler(Some(move |tries: i32| {
+            if tries == 0 {
+                began = Instant::now();
+            }
+            if began.elapsed() > Duration::from_millis(LOCK_WAIT_MS_MAX) {
+                return false;
+            }
+            let pause = if tries < LOCK_POLL_FIRST_TRIES {
+                Duration::from_micros(LOCK_POLL_FIRST_US)
+            } else {
+                Duration::from_millis(LOCK_POLL_MS)
+            };
+            std::thread::sleep(pause);
+            true
+        }))
+        .map_err(told)?;
+    inspect(path, &connection)?;
+    Ok(connection)
+}
+
+/// A connection that writes; one that finds the file read-only reads all the same.
+pub(super) fn connect_writer(path: &Path, sync: Sync) -> Result<Connection> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let level = match sync {
+        Sync::Full => "FULL",
+        Sync::Normal => "NORMAL",
+    };
+    connection
+        .execute_batch(&format!(
+            "PRAGMA synchronous={level}; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit={WAL_BYTES_MAX};
+             PRAGMA cache_size=-{WRITER_CACHE_KIB}; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY;"
+        ))
+        .map_err(|error| told(path, error))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(super) fn connect_reader(path: &Path) -> Result<Connection> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let told = |error| told(path, error);
+    connection
+        .execute_batch(&format!(
+            "PRAGMA query_only=ON; PRAGMA mmap_size={MMAP_BYTES}; PRAGMA temp_store=MEMORY;"
+        ))
+        .map_err(told)?;
+    rusqlite::vtab::array::load_module(&connection).map_err(told)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}

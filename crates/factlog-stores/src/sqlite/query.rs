@@ -1,0 +1,346 @@
+//! One page: candidates from the best index, judged by the filter itself, so that SQL cannot disagree with it.
+
+use std::rc::Rc;
+
+use factlog::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, PAGE_SCAN_EVENTS_MAX};
+use factlog::{Cursor, Error, Filter, Page, Position, Read, Result, Timestamp};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+
+use super::row::{COLUMNS, Correlation, Names, decode};
+
+/// More keys than this in one field, and the table is scanned instead.
+const KEYS_MAX: usize = 64;
+/// Candidates per page when the filter asks for more than the index knows.
+const CANDIDATES_MIN: usize = 256;
+const CANDIDATES_MAX: usize = 5_000;
+
+/// Where the filter's events can be found.
+enum Plan {
+    /// At these places of one index; `exact` when the index knows all that the filter asks.
+    Keys { keys: Vec<Key>, exact: bool },
+    /// Anywhere.
+    Scan,
+}
+
+enum Key {
+    Id([u8; 16]),
+    Correlation(String),
+    Stream(i64),
+    Type(i64),
+}
+
+/// The positions a page may look at, both ends left out, and its direction.
+#[derive(Clone, Copy)]
+struct Window {
+    after: i64,
+    before: i64,
+    backwards: bool,
+}
+
+fn failed(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            Error::unavailable("another process keeps the log locked").with_cause(error)
+        }
+        _ => Error::corrupt("the log's tables", error.to_string()).with_cause(error),
+    }
+}
+
+/// The newest position.
+pub(super) fn head(connection: &Connection) -> Result<Position> {
+    let newest: Option<i64> =
+        one(connection, "SELECT max(position) FROM events", [], |row| row.get(0))?.flatten();
+    Ok(Position(newest.unwrap_or(0) as u64))
+}
+
+/// One page in one snapshot; the caller holds the transaction.
+pub(super) fn page(connection: &Connection, names: &mut Names, read: &Read) -> Result<Page> {
+    let head = head(connection)?;
+    let window = window(connection, read, head)?;
+    let limit = read.limit.clamp(1, PAGE_EVENTS_MAX);
+    let mut filling = Filling { read, limit, bytes: 0, full: false, page: empty(read.cursor) };
+    let looked_at_all = if window.after + 1 >= window.before {
+        true
+    } else {
+        match plan(connection, &read.filter)? {
+            Plan::Scan => filling.scan(connection, names, window)?,
+            Plan::Keys { keys, exact } => {
+                let wanted =
+                    if exact { limit + 1 } else { (limit * 4).clamp(CANDIDATES_MIN, CANDIDATES_MAX) };
+                let (positions, complete) = candidates(connection, &keys, window, wanted)?;
+                filling.fetch(connection, names, positions)? && complete
+            }
+        }
+    };
+    let mut page = filling.page;
+    page.more = !looked_at_all;
+    if looked_at_all {
+        page.next = match read.cursor {
+            Cursor::After(position) => head.max(position),
+            Cursor::Before(_) => Position::START,
+        };
+    }
+    Ok(page)
+}
+
+fn empty(cursor: Cursor) -> Page {
+    Page { events: Vec::new(), next: cursor.position(), more: false }
+}
+
+/// A page being filled.
+struct Filling<'a> {
+    read: &'a Read,
+    limit: usize,
+    bytes: usize,
+    full: bool,
+    page: Page,
+}
+
+impl Filling<'_> {
+    /// Takes a row in; `false` when the page is full and the row is left for the next one.
+    fn take(&mut self, connection: &Connection, names: &mut Names, row: &Row<'_>) -> Result<bool> {
+        if self.page.events.len() == self.limit {
+            self.full = true;
+            return Ok(false);
+        }
+        let event = decode(connection, names, row)?;
+        let position = event.position;
+        if self.read.filter.matches(&event) {
+            let bytes = event.bytes();
+            if self.bytes > 0 && self.bytes + bytes > PAGE_BYTES_MAX {
+                self.full = true;
+                return Ok(false);
+            }
+            self.bytes += bytes;
+            self.page.events.push(event);
+        }
+        self.page.next = position;
+        Ok(true)
+    }
+
+    /// Looks at every event in the window; `true` when it has seen them all.
+    fn scan(&mut self, connection: &Connection, names: &mut Names, window: Window) -> Result<bool> {
+        let order = if window.backwards { "DESC" } else { "ASC" };
+        let sql = format!(
+            "SELECT {COLUMNS} FROM events e WHERE position > ?1 AND position < ?2 ORDER BY position {order} LIMIT ?3"
+        );
+        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+        let bounds = (window.after, window.before, PAGE_SCAN_EVENTS_MAX as i64);
+        let mut rows = statement.query(bounds).map_err(failed)?;
+        let mut scanned = 0;
+        while let Some(row) = rows.next().map_err(failed)? {
+            if !self.take(connection, names, row)? {
+                return Ok(false);
+            }
+            scanned += 1;
+        }
+        Ok(scanned < PAGE_SCAN_EVENTS_MAX)
+    }
+
+    /// Looks at the events at these positions, in this order; `true` when it has seen them all.
+    fn fetch(&mut self, connection: &Connection, names: &mut Names, positions: Vec<i64>) -> Result<bool> {
+        let sql = format!("SELECT {COLUMNS} FROM rarray(?1) a CROSS JOIN events e ON e.position = a.value");
+        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+        let values: Rc<Vec<Value>> = Rc::new(positions.into_iter().map(Value::from).collect());
+        let mut rows = statement.query([values]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            if !self.take(connection, names, row)? {
+                return Ok(false);
+            }
+        }
+        Ok(!self.full)
+    }
+}
+
+/// Positions in the order of the window, at most `wanted`, and whether these are all.
+fn candidates(
+    connection: &Connection,
+    keys: &[Key],
+    window: Window,
+    wanted: usize,
+) -> Result<(Vec<i64>, bool)> {
+    let mut positions = Vec::new();
+    let mut complete = true;
+    for key in keys {
+        let found = of_key(connection, key, window, wanted)?;
+        complete &= found.len() < wanted;
+        positions.extend(found);
+    }
+    if window.backwards {
+        positions.sort_unstable_by(|a, b| b.cmp(a));
+    } else {
+        positions.sort_unstable();
+    }
+    positions.dedup();
+    // Every key has given its first `wanted`, so the first `wanted` of them together are right.
+    complete &= positions.len() <= wanted;
+    positions.truncate(wanted);
+    Ok((positions, complete))
+}
+
+fn of_key(connection: &Connection, key: &Key, window: Window, wanted: usize) -> Result<Vec<i64>> {
+    let order = if window.backwards { "DESC" } else { "ASC" };
+    let wanted = wanted as i64;
+    let Window { after, before, .. } = window;
+    let by = |index: &str, column: &str| {
+        format!(
+            "SELECT position FROM events INDEXED BY {index} WHERE {column} = ?1 AND position > ?2 AND position < ?3 \
+             ORDER BY position {order} LIMIT ?4"
+        )
+    };
+    match key {
+        Key::Id(id) => all(connection, &by("events_by_id", "id"), (id, after, before, wanted)),
+        Key::Correlation(text) => {
+            let sql = by("events_by_correlation", "correlation");
+            all(connection, &sql, (Correlation(text), after, before, wanted))
+        }
+        Key::Type(tid) => all(connection, &by("events_by_type", "tid"), (tid, after, before, wanted)),
+        Key::Stream(sid) => {
+            // The index knows versions, which grow with positions: the window's ends are looked up first.
+            let first = version_through(connection, *sid, after)?;
+            let last = version_through(connection, *sid, before - 1)?;
+            let sql = format!(
+                "SELECT position FROM events INDEXED BY events_by_stream WHERE sid = ?1 AND version > ?2 \
+                 AND version <= ?3 ORDER BY version {order} LIMIT ?4"
+            );
+            all(connection, &sql, (sid, first, last, wanted))
+        }
+    }
+}
+
+fn all(connection: &Connection, sql: &str, parameters: impl Params) -> Result<Vec<i64>> {
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let rows = statement.query_map(parameters, |row| row.get(0)).map_err(failed)?;
+    rows.collect::<rusqlite::Result<_>>().map_err(failed)
+}
+
+fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    take: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>> {
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    statement.query_row(parameters, take).optional().map_err(failed)
+}
+
+/// The greatest version of a stream that stands at or before a position; 0 where there is none.
+fn version_through(connection: &Connection, sid: i64, position: i64) -> Result<i64> {
+    let pair = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let newest = "SELECT version, position FROM events WHERE sid = ?1 ORDER BY version DESC LIMIT 1";
+    let from =
+        "SELECT version, position FROM events WHERE sid = ?1 AND version >= ?2 ORDER BY version LIMIT 1";
+    if position <= 0 {
+        return Ok(0);
+    }
+    let Some((mut high, at)) = one(connection, newest, [sid], pair)? else { return Ok(0) };
+    if at <= position {
+        return Ok(high);
+    }
+    // Versions up to `low` stand at or before the position; `high` stands after it.
+    let mut low = 0;
+    while low + 1 < high {
+        let middle = low + (high - low) / 2;
+        match one(connection, from, (sid, middle), pair)? {
+            Some((version, at)) if at <= position => low = version,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+fn plan(connection: &Connection, filter: &Filter) -> Result<Plan> {
+    let only = |fields: Filter| fields == *filter;
+    if !filter.ids.is_empty() {
+        let keys = filter.ids.iter().map(|id| Key::Id(id.0.into_bytes())).collect();
+        return Ok(Plan::Keys { keys, exact: only(Filter { ids: filter.ids.clone(), ..Filter::all() }) });
+    }
+    if !filter.correlation.is_empty() && filter.correlation.len() <= KEYS_MAX {
+        let keys = filter.correlation.iter().map(|text| Key::Correlation(text.to_string())).collect();
+        let exact = only(Filter { correlation: filter.correlation.clone(), ..Filter::all() });
+        return Ok(Plan::Keys { keys, exact });
+    }
+    if !filter.streams.is_empty() && filter.streams.len() <= KEYS_MAX {
+        let mut keys = Vec::new();
+        for name in &filter.streams {
+            let sid = one(connection, "SELECT sid FROM streams WHERE name = ?1", [name.as_str()], |row| {
+                row.get(0)
+            })?;
+            keys.extend(sid.map(Key::Stream));
+        }
+        let exact = only(Filter { streams: filter.streams.clone(), ..Filter::all() });
+        return Ok(Plan::Keys { keys, exact });
+    }
+    let keys = keys_of_categories(connection, filter)?;
+    if !filter.categories.is_empty() && keys.len() <= KEYS_MAX {
+        let exact = only(Filter { categories: filter.categories.clone(), ..Filter::all() });
+        return Ok(Plan::Keys { keys, exact });
+    }
+    if !filter.types.is_empty() {
+        let (keys, known) = keys_of_types(connection, filter)?;
+        if keys.len() <= KEYS_MAX && keys.len() < known {
+            let exact = only(Filter { types: filter.types.clone(), ..Filter::all() });
+            return Ok(Plan::Keys { keys, exact });
+        }
+    }
+    Ok(Plan::Scan)
+}
+
+/// The streams of the categories, one more than is of use at the most.
+fn keys_of_categories(connection: &Connection, filter: &Filter) -> Result<Vec<Key>> {
+    let mut keys = Vec::new();
+    for category in filter.categories.iter().take(KEYS_MAX + 1) {
+        let sql = "SELECT sid FROM streams WHERE category = ?1 LIMIT ?2";
+        let sids = all(connection, sql, (category.as_str(), KEYS_MAX as i64 + 1))?;
+        keys.extend(sids.into_iter().map(Key::Stream));
+    }
+    Ok(keys)
+}
+
+/// The types that the patterns stand for, and how many types there are.
+fn keys_of_types(connection: &Connection, filter: &Filter) -> Result<(Vec<Key>, usize)> {
+    let mut statement = connection.prepare_cached("SELECT tid, name FROM types").map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    let (mut keys, mut known) = (Vec::new(), 0);
+    while let Some(row) = rows.next().map_err(failed)? {
+        known += 1;
+        let name: String = row.get(1).map_err(failed)?;
+        if filter.types.iter().any(|pattern| pattern.matches(&name)) {
+            keys.push(Key::Type(row.get(0).map_err(failed)?));
+        }
+    }
+    Ok((keys, known))
+}
+
+fn window(connection: &Connection, read: &Read, head: Position) -> Result<Window> {
+    // A cursor may lie past every number that SQLite knows.
+    let number = |position: Position| i64::try_from(position.0).unwrap_or(i64::MAX);
+    let (mut after, mut before, backwards) = match read.cursor {
+        Cursor::After(position) => (number(position), i64::MAX, false),
+        Cursor::Before(position) => (0, number(position), true),
+    };
+    // The store's time follows positions, so its bounds are positions too.
+    if let Some(from) = read.filter.recorded.from {
+        after = after.max(first_recorded(connection, from, head)? - 1);
+    }
+    if let Some(to) = read.filter.recorded.to {
+        before = before.min(first_recorded(connection, to, head)?);
+    }
+    Ok(Window { after, before, backwards })
+}
+
+/// The first position that was recorded at a time or later; one past the head where there is none.
+fn first_recorded(connection: &Connection, time: Timestamp, head: Position) -> Result<i64> {
+    let sql = "SELECT position, recorded_at FROM events WHERE position >= ?1 ORDER BY position LIMIT 1";
+    let (mut low, mut high) = (1, head.0 as i64 + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found = one(connection, sql, [middle], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        match found {
+            Some((position, recorded)) if recorded < time.as_micros() => low = position + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}

@@ -1,0 +1,71 @@
+//! Connections that read, a few at a time, each page in a snapshot of its own.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use factlog::{Error, Result};
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::error::told;
+use super::file::connect_reader;
+use super::row::Names;
+
+/// Connections that read at the same time; further readers wait.
+const READERS_MAX: usize = 8;
+
+/// A connection and the names it remembers.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) connection: Connection,
+    pub(super) names: Names,
+}
+
+#[derive(Debug)]
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Reader>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, idle: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(READERS_MAX)) }
+    }
+
+    /// Runs one read on a thread for such work. The transaction ends with it.
+    pub(super) async fn with<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let closed = || Error::stopped("the log is closed");
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| closed())?;
+        let readers = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let mut reader = readers.take()?;
+            let begun = reader.connection.execute_batch("BEGIN");
+            let outcome = begun.map_err(|error| told(&readers.path, error)).and_then(|()| read(&mut reader));
+            // A connection that cannot end its transaction is dropped rather than used again.
+            if reader.connection.execute_batch("COMMIT").is_ok() && !readers.turns.is_closed() {
+                readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+            }
+            outcome.map_err(|error| error.context(readers.path.display()))
+        });
+        done.await.map_err(|error| Error::stopped(format!("a read has failed: {error}")))?
+    }
+
+    fn take(&self) -> Result<Reader> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(reader) => Ok(reader),
+            None => Ok(Reader { connection: connect_reader(&self.path)?, names: Names::default() }),
+        }
+    }
+
+    /// No more reads; the connections are closed.
+    pub(super) fn close(&self) {
+        self.turns.close();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

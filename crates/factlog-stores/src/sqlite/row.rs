@@ -1,0 +1,232 @@
+//! One event as one row, there and back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use factlog::{
+    Error, Event, EventId, EventType, Json, NewEvent, Position, Priority, Result, StreamName, Tag, Text,
+    Timestamp, Version,
+};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, Row, ToSql};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The columns of [`decode`], in its order.
+pub(super) const COLUMNS: &str = "e.position, e.sid, e.version, e.tid, e.source_id, e.recorded_at, e.occurred_at, \
+                                  e.id, e.correlation, e.causation, e.envelope, e.data";
+
+/// Names that a connection remembers; more, and it begins anew.
+const NAMES_MAX: usize = 200_000;
+
+/// What most events lack: one column, decoded only where it is there.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    targets: Vec<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<Priority>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<Text>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<Tag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Json>,
+}
+
+/// The envelope column of an event; none when it has nothing to say.
+pub(super) fn envelope(event: &NewEvent) -> Option<String> {
+    let empty = event.targets.is_empty()
+        && event.session_id.is_none()
+        && event.user_id.is_none()
+        && event.priority.is_none()
+        && event.expires_at.is_none()
+        && event.traceparent.is_none()
+        && event.tags.is_empty()
+        && event.metadata.is_none();
+    if empty {
+        return None;
+    }
+    let envelope = Envelope {
+        targets: event.targets.clone(),
+        session_id: event.session_id.clone(),
+        user_id: event.user_id.clone(),
+        priority: event.priority,
+        expires_at: event.expires_at,
+        traceparent: event.traceparent.clone(),
+        tags: event.tags.clone(),
+        metadata: event.metadata.clone(),
+    };
+    // Checked texts and checked JSON are JSON.
+    serde_json::to_string(&envelope).ok()
+}
+
+/// A correlation: 16 bytes when it is written as a UUID is, else the text.
+pub(super) struct Correlation<'a>(pub(super) &'a str);
+
+impl ToSql for Correlation<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match compact(self.0) {
+            Some(uuid) => ToSqlOutput::Owned(Value::Blob(uuid.as_bytes().to_vec())),
+            None => ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_bytes())),
+        })
+    }
+}
+
+/// The UUID that a text is, if writing it gives the same text again.
+fn compact(text: &str) -> Option<Uuid> {
+    const UUID_TEXT_BYTES: usize = 36;
+    if text.len() != UUID_TEXT_BYTES || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
+    Uuid::try_parse(text).ok()
+}
+
+/// The names behind the numbers, remembered by a connection.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    streams: HashMap<i64, StreamName>,
+    types: HashMap<i64, EventType>,
+    sources: HashMap<i64, Text>,
+}
+
+macro_rules! name_of {
+    ($function:ident, $field:ident, $type:ident, $sql:literal, $what:literal) => {
+        fn $function(&mut self, connection: &Connection, number: i64) -> Result<$type> {
+            if let Some(name) = self.$field.get(&number) {
+                return Ok(name.clone());
+            }
+            let found = connection
+                .prepare_cached($sql)
+                .and_then(|mut statement| statement.query_row([number], |row| row.get::<_, String>(0)));
+            let name = found.map($type::trusted).map_err(|error| match error {
+                rusqlite::Error::QueryReturnedNoRows => {
+                    damaged(&format!("an event names {} {number}, which does not exist", $what))
+                }
+                other => damaged(&other.to_string()),
+            })?;
+            if self.$field.len() >= NAMES_MAX {
+                self.$field.clear();
+            }
+            self.$field.insert(number, name.clone());
+            Ok(name)
+        }
+    };
+}
+
+impl Names {
+    name_of!(stream, streams, StreamName, "SELECT name FROM streams WHERE sid = ?1", "stream");
+    name_of!(event_type, types, EventType, "SELECT name FROM types WHERE tid = ?1", "type");
+    name_of!(source, sources, Text, "SELECT name FROM sources WHERE source_id = ?1", "source");
+}
+
+fn damaged(message: &str) -> Error {
+    Error::corrupt("table events", message)
+}
+
+/// The event in a row of [`COLUMNS`].
+pub(super) fn decode(connection: &Connection, names: &mut Names, row: &Row<'_>) -> Result<Arc<Event>> {
+    let position: u64 = number(row, 0)?;
+    decode_columns(connection, names, row, position)
+        .map_err(|error| error.context(format!("position {position}")))
+}
+
+fn decode_columns(
+    connection: &Connection,
+    names: &mut Names,
+    row: &Row<'_>,
+    position: u64,
+) -> Result<Arc<Event>> {
+    let stream = names.stream(connection, number(row, 1)?)?;
+    let event_type = names.event_type(connection, number(row, 3)?)?;
+    let source = optional(row, 4)?.map(|source| names.source(connection, source)).transpose()?;
+    let mut fact = NewEvent {
+        id: EventId(uuid(row, 7)?.ok_or_else(|| damaged("the id is missing"))?),
+        stream,
+        event_type,
+        source,
+        targets: Vec::new(),
+        occurred_at: optional(row, 6)?.map(Timestamp::from_micros).transpose()?,
+        correlation_id: correlation(row, 8)?,
+        causation_id: uuid(row, 9)?.map(EventId),
+        session_id: None,
+        user_id: None,
+        priority: None,
+        expires_at: None,
+        traceparent: None,
+        tags: Vec::new(),
+        metadata: None,
+        data: Json::trusted(text(row, 11)?.ok_or_else(|| damaged("the data is missing"))?),
+    };
+    if let Some(envelope) = text(row, 10)? {
+        let envelope: Envelope = serde_json::from_str(envelope)
+            .map_err(|cause| damaged(&format!("the envelope cannot be read: {cause}")).with_cause(cause))?;
+        fact.targets = envelope.targets;
+        fact.session_id = envelope.session_id;
+        fact.user_id = envelope.user_id;
+        fact.priority = envelope.priority;
+        fact.expires_at = envelope.expires_at;
+        fact.traceparent = envelope.traceparent;
+        fact.tags = envelope.tags;
+        fact.metadata = envelope.metadata;
+    }
+    Ok(Arc::new(Event {
+        position: Position(position),
+        version: Version(number(row, 2)?),
+        recorded_at: Timestamp::from_micros(number(row, 5)?)?,
+        fact,
+    }))
+}
+
+fn value<'a>(row: &'a Row<'_>, column: usize) -> Result<ValueRef<'a>> {
+    row.get_ref(column).map_err(|error| damaged(&error.to_string()))
+}
+
+fn number<T: TryFrom<i64>>(row: &Row<'_>, column: usize) -> Result<T> {
+    optional(row, column)?
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| damaged(&format!("column {column} holds no such number")))
+}
+
+fn optional(row: &Row<'_>, column: usize) -> Result<Option<i64>> {
+    match value(row, column)? {
+        ValueRef::Null => Ok(None),
+        ValueRef::Integer(number) => Ok(Some(number)),
+        _ => Err(damaged(&format!("column {column} holds no number"))),
+    }
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<Option<&'a str>> {
+    match value(row, column)? {
+        ValueRef::Null => Ok(None),
+        ValueRef::Text(bytes) => {
+            std::str::from_utf8(bytes).map(Some).map_err(|error| damaged(&error.to_string()))
+        }
+        _ => Err(damaged(&format!("column {column} holds no text"))),
+    }
+}
+
+fn uuid(row: &Row<'_>, column: usize) -> Result<Option<Uuid>> {
+    match value(row, column)? {
+        ValueRef::Null => Ok(None),
+        ValueRef::Blob(bytes) => {
+            Uuid::from_slice(bytes).map(Some).map_err(|error| damaged(&error.to_string()))
+        }
+        _ => Err(damaged(&format!("column {column} holds no id"))),
+    }
+}
+
+fn correlation(row: &Row<'_>, column: usize) -> Result<Option<Text>> {
+    match value(row, column)? {
+        ValueRef::Blob(_) => Ok(uuid(row, column)?
+            .map(|uuid| Text::trusted(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) as &str))),
+        _ => Ok(text(row, column)?.map(Text::trusted)),
+    }
+}

@@ -1,0 +1,172 @@
+//! What the threads of one store share, and the thread that keeps house: it hears of other processes, and keeps the
+//! write-ahead log short.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use factlog::{Error, Position, Timestamp};
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::{file, query};
+
+/// How often other processes' appends are looked for.
+const HEAD_POLL_MS: u64 = 5;
+/// Every so many looks, the write-ahead log's length is looked at too.
+const CHECKPOINT_EVERY_POLLS: u64 = 8;
+/// A write-ahead log of this many pages (16 MiB) is copied into the file.
+const CHECKPOINT_PAGES: i64 = 4_096;
+/// One that has grown to this many pages all the same is copied by the writer, between two commits.
+const RESTART_PAGES: i64 = 6_144;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    path: PathBuf,
+    /// None once the store is closed.
+    published: Mutex<Option<watch::Sender<Position>>>,
+    /// None before it is started; dropping the sender ends it.
+    keeper: Mutex<Option<std::sync::mpsc::Sender<()>>>,
+    stopped: Mutex<Option<Error>>,
+    restart_wish: AtomicBool,
+    /// Pages in the write-ahead log after the last commit of this process.
+    wal_pages: AtomicI64,
+    commit_us: AtomicU64,
+    committed_at: AtomicI64,
+}
+
+/// None of these locks is held where code can panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(path: PathBuf, head: Position) -> Self {
+        Self {
+            path,
+            published: Mutex::new(Some(watch::Sender::new(head))),
+            keeper: Mutex::new(None),
+            stopped: Mutex::new(None),
+            restart_wish: AtomicBool::new(false),
+            wal_pages: AtomicI64::new(0),
+            commit_us: AtomicU64::new(0),
+            committed_at: AtomicI64::new(0),
+        }
+    }
+
+    /// A receiver of the newest position; closed from the start when the store is.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Position> {
+        lock(&self.published)
+            .as_ref()
+            .map_or_else(|| watch::channel(Position::START).1, watch::Sender::subscribe)
+    }
+
+    pub(super) fn publish(&self, position: Position) {
+        if let Some(published) = &*lock(&self.published) {
+            published.send_if_modified(|head| {
+                let newer = position > *head;
+                *head = position.max(*head);
+                newer
+            });
+        }
+    }
+
+    pub(super) fn committed(&self, position: Position, took: Duration) {
+        self.commit_us.store(took.as_micros() as u64, Ordering::Relaxed);
+        self.committed_at.store(Timestamp::now().as_micros(), Ordering::Relaxed);
+        self.publish(position);
+    }
+
+    pub(super) fn last_commit(&self) -> Option<(u64, Timestamp)> {
+        let at = self.committed_at.load(Ordering::Relaxed);
+        let at = (at != 0).then(|| Timestamp::from_micros(at).ok()).flatten()?;
+        Some((self.commit_us.load(Ordering::Relaxed), at))
+    }
+
+    pub(super) fn stopped(&self, error: &Error) {
+        *lock(&self.stopped) = Some(error.clone());
+    }
+
+    pub(super) fn problem(&self) -> Option<Error> {
+        lock(&self.stopped).clone()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.published).is_none()
+    }
+
+    pub(super) fn close(&self) {
+        lock(&self.published).take();
+        lock(&self.keeper).take();
+    }
+
+    /// Notes how long the write-ahead log is; called by SQLite after each commit of the writer.
+    pub(super) fn note_wal_pages(&self, pages: i64) {
+        self.wal_pages.store(pages, Ordering::Relaxed);
+    }
+
+    /// Whether the writer is to restart the write-ahead log now.
+    pub(super) fn take_restart_wish(&self) -> bool {
+        self.restart_wish.swap(false, Ordering::Relaxed)
+    }
+
+    /// Starts the house-keeping, once. A store that only appends a few events and goes needs none.
+    pub(super) fn start_keeper(shared: &Arc<Self>) {
+        let mut keeper = lock(&shared.keeper);
+        if keeper.is_some() || shared.is_closed() {
+            return;
+        }
+        let (alive, ended) = std::sync::mpsc::channel();
+        let (path, shared) = (shared.path.clone(), Arc::downgrade(shared));
+        let started =
+            std::thread::Builder::new().name("factlog-keeper".into()).spawn(
+                move || match file::connect_writer(&path, super::Sync::Full) {
+                    Ok(connection) => keep(&connection, &shared, &ended),
+                    Err(error) => tracing::warn!(%error, "other processes' appends are not heard of"),
+                },
+            );
+        match started {
+            Ok(_) => *keeper = Some(alive),
+            Err(error) => tracing::warn!(%error, "other processes' appends are not heard of"),
+        }
+    }
+}
+
+fn keep(connection: &Connection, shared: &Weak<Shared>, ended: &std::sync::mpsc::Receiver<()>) {
+    let mut seen: Option<i64> = None;
+    let mut polls: u64 = 0;
+    while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) =
+        ended.recv_timeout(Duration::from_millis(HEAD_POLL_MS))
+    {
+        let Some(shared) = shared.upgrade() else { return };
+        polls += 1;
+        let version = connection.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0)).ok();
+        if version != seen
+            && let Ok(head) = query::head(connection)
+        {
+            seen = version;
+            shared.publish(head);
+        }
+        if polls.is_multiple_of(CHECKPOINT_EVERY_POLLS)
+            && shared.wal_pages.load(Ordering::Relaxed) > CHECKPOINT_PAGES
+        {
+            checkpoint(connection, &shared);
+        }
+    }
+}
+
+/// Copies what it can without making anybody wait; where writers are faster, it asks them for a pause.
+fn checkpoint(connection: &Connection, shared: &Shared) {
+    let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    });
+    match copied {
+        Ok((pages, copied)) if copied < pages && pages > RESTART_PAGES => {
+            shared.restart_wish.store(true, Ordering::Relaxed);
+        }
+        Ok((pages, copied)) if copied == pages => shared.wal_pages.store(0, Ordering::Relaxed),
+        Ok(_) => {}
+        Err(error) => tracing::debug!(%error, "checkpoint failed; it will be tried again"),
+    }
+}

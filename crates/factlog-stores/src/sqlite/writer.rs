@@ -1,0 +1,399 @@
+//! The one thread that writes: it gathers what waits into one commit, and answers when that is on the disk.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+use std::time::{Duration, Instant};
+
+use factlog::admission::{self, Admission};
+use factlog::limits::{GROUP_BYTES_MAX, GROUP_EVENTS_MAX};
+use factlog::{
+    Appended, Batch, Error, ErrorKind, Keep, Position, Read, Removal, Removed, RemovedData, Result, Revision,
+    Snapshot, Timestamp,
+};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::{changed_nothing, told};
+use super::file::beside;
+use super::ledger::{Heads, OpenLedger};
+use super::row::Names;
+use super::shared::Shared;
+use super::{query, snapshots};
+use crate::system;
+
+/// Groups up to this size are answered by the writer itself; larger ones by a thread of their own, so that the next
+/// commit need not wait for the waking of many callers.
+const DIRECT_ANSWERS_MAX: usize = 8;
+/// A process that has committed this often is here to stay: the write-ahead log is then written ahead.
+const PREWRITE_AFTER_GROUPS: u64 = 64;
+/// How far it is written ahead.
+const PREWRITE_BYTES: u64 = 32 * 1024 * 1024;
+/// While other processes write too, this long a pause lets them have the lock.
+const YIELD_US: u64 = 150;
+
+/// One request of a caller.
+pub(super) enum Job {
+    Append {
+        batches: Vec<Prepared>,
+        answer: oneshot::Sender<Vec<Result<Appended>>>,
+    },
+    Save {
+        snapshot: Box<Snapshot>,
+        expect: Option<Revision>,
+        keep: Keep,
+        answer: oneshot::Sender<Result<Revision>>,
+    },
+    Forget {
+        key: String,
+        below: Position,
+        answer: oneshot::Sender<Result<u64>>,
+    },
+    Remove {
+        removal: Box<Removal>,
+        answer: oneshot::Sender<Result<Removed>>,
+    },
+    Close {
+        answer: oneshot::Sender<Result<()>>,
+    },
+}
+
+/// A batch as the caller's thread has made it ready.
+pub(super) struct Prepared {
+    pub(super) batch: Batch,
+    pub(super) envelopes: Vec<Option<String>>,
+    /// Its conditions hold up to here.
+    pub(super) clear_to: Position,
+}
+
+/// What a caller is told once the commit is done.
+enum Answer {
+    Appended(oneshot::Sender<Vec<Result<Appended>>>, Vec<Result<Appended>>),
+    Saved(oneshot::Sender<Result<Revision>>, Result<Revision>),
+    Forgot(oneshot::Sender<Result<u64>>, Result<u64>),
+    Removed(oneshot::Sender<Result<Removed>>, Result<Removed>),
+    Closed(oneshot::Sender<Result<()>>),
+}
+
+impl Answer {
+    /// Sends it, or the error that undid everything; nobody may be waiting any more, and that is fine.
+    fn send(self, undone: Option<&Error>) {
+        fn or<T>(outcome: Result<T>, undone: Option<&Error>) -> Result<T> {
+            undone.map_or(outcome, |error| Err(error.clone()))
+        }
+        match self {
+            Self::Appended(answer, outcomes) => {
+                let outcomes = outcomes.into_iter().map(|outcome| or(outcome, undone)).collect();
+                let _ = answer.send(outcomes);
+            }
+            Self::Saved(answer, outcome) => drop(answer.send(or(outcome, undone))),
+            Self::Forgot(answer, outcome) => drop(answer.send(or(outcome, undone))),
+            Self::Removed(answer, outcome) => drop(answer.send(or(outcome, undone))),
+            Self::Closed(answer) => drop(answer.send(Ok(()))),
+        }
+    }
+}
+
+impl Job {
+    fn weight(&self) -> (usize, usize) {
+        match self {
+            Self::Append { batches, .. } => batches.iter().fold((0, 0), |(events, bytes), prepared| {
+                (events + prepared.batch.events().len(), bytes + prepared.batch.bytes())
+            }),
+            Self::Save { snapshot, .. } => (1, snapshot.data.as_str().len()),
+            _ => (1, 0),
+        }
+    }
+
+    /// The answer to a job that was not begun.
+    fn refuse(self, error: &Error) {
+        match self {
+            Self::Append { batches, answer } => {
+                let _ = answer.send(batches.iter().map(|_| Err(error.clone())).collect());
+            }
+            Self::Save { answer, .. } => drop(answer.send(Err(error.clone()))),
+            Self::Forget { answer, .. } => drop(answer.send(Err(error.clone()))),
+            Self::Remove { answer, .. } => drop(answer.send(Err(error.clone()))),
+            Self::Close { answer } => drop(answer.send(Ok(()))),
+        }
+    }
+}
+
+pub(super) struct Writer {
+    path: PathBuf,
+    connection: Connection,
+    heads: Heads,
+    shared: Arc<Shared>,
+    answers: std_mpsc::Sender<(Vec<Answer>, Option<Error>)>,
+    groups: u64,
+    others_write: bool,
+    /// Why it no longer writes.
+    stopped: Option<Error>,
+}
+
+impl Writer {
+    pub(super) fn new(path: PathBuf, connection: Connection, shared: Arc<Shared>) -> Result<Self> {
+        rusqlite::vtab::array::load_module(&connection).map_err(|error| told(&path, error))?;
+        let (answers, waiting) = std_mpsc::channel::<(Vec<Answer>, Option<Error>)>();
+        // It ends with the writer, when the channel closes.
+        std::thread::Builder::new()
+            .name("factlog-answers".into())
+            .spawn(move || {
+                for (group, undone) in waiting {
+                    group.into_iter().for_each(|answer| answer.send(undone.as_ref()));
+                }
+            })
+            .map_err(|error| Error::unavailable(format!("no thread can be started: {error}")))?;
+        let heads = Heads::default();
+        Ok(Self { path, connection, heads, shared, answers, groups: 0, others_write: false, stopped: None })
+    }
+
+    /// Works until everyone who could ask is gone, or the store is closed.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut left = None;
+        while let Some(first) = left.take().or_else(|| jobs.blocking_recv()) {
+            if let Job::Close { answer } = first {
+                jobs.close();
+                while let Some(job) = jobs.blocking_recv() {
+                    job.refuse(&Error::stopped("the log is closed"));
+                }
+                let closed = self.close();
+                let _ = answer.send(closed);
+                return;
+            }
+            let (mut events, mut bytes) = first.weight();
+            let mut group = vec![first];
+            while events < GROUP_EVENTS_MAX && bytes < GROUP_BYTES_MAX {
+                match jobs.try_recv() {
+                    Ok(job @ Job::Close { .. }) => {
+                        left = Some(job);
+                        break;
+                    }
+                    Ok(job) => {
+                        let weight = job.weight();
+                        events += weight.0;
+                        bytes += weight.1;
+                        group.push(job);
+                    }
+                    Err(_) => break,
+                }
+            }
+            self.commit(group);
+        }
+        let _ = self.close();
+    }
+
+    fn commit(&mut self, group: Vec<Job>) {
+        if let Some(error) = &self.stopped {
+            group.into_iter().for_each(|job| job.refuse(error));
+            return;
+        }
+        if self.others_write {
+            std::thread::sleep(Duration::from_micros(YIELD_US));
+        }
+        let began = Instant::now();
+        if let Err(error) = self.begin() {
+            self.undo();
+            group.into_iter().for_each(|job| job.refuse(&error));
+            return;
+        }
+        let mut answers = Vec::with_capacity(group.len());
+        let mut undone = None;
+        let mut jobs = group.into_iter();
+        for job in jobs.by_ref() {
+            let (answer, fatal) = self.work(job);
+            answers.push(answer);
+            if fatal.is_some() {
+                undone = fatal;
+                break;
+            }
+        }
+        if let Some(error) = &undone {
+            self.undo();
+            self.stop_on(error);
+            jobs.for_each(|job| job.refuse(error));
+        } else if let Err(error) = self.connection.execute_batch("COMMIT") {
+            undone = Some(self.failed_commit(error));
+        } else {
+            self.shared.committed(self.heads.position, began.elapsed());
+        }
+        self.answer(answers, undone);
+        self.keep_house();
+    }
+
+    fn answer(&mut self, answers: Vec<Answer>, undone: Option<Error>) {
+        if answers.len() <= DIRECT_ANSWERS_MAX {
+            answers.into_iter().for_each(|answer| answer.send(undone.as_ref()));
+        } else if let Err(std_mpsc::SendError((answers, undone))) = self.answers.send((answers, undone)) {
+            answers.into_iter().for_each(|answer| answer.send(undone.as_ref()));
+        }
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| told(&self.path, error))?;
+        let known = self.heads.position > Position::START;
+        let changed = OpenLedger { connection: &self.connection, heads: &mut self.heads }.refresh()?;
+        self.others_write = known && changed;
+        Ok(())
+    }
+
+    /// Does one job inside the transaction; an error beside the answer means that the whole transaction cannot stand.
+    fn work(&mut self, job: Job) -> (Answer, Option<Error>) {
+        fn fatal<T>(outcome: &Result<T>) -> Option<Error> {
+            outcome.as_ref().err().filter(|error| !is_refusal(error)).cloned()
+        }
+        match job {
+            Job::Append { batches, answer } => {
+                let mut outcomes = Vec::with_capacity(batches.len());
+                let mut undone = None;
+                for prepared in batches {
+                    let outcome = undone.clone().map_or_else(|| self.append(&prepared), Err);
+                    undone = undone.or_else(|| fatal(&outcome));
+                    outcomes.push(outcome);
+                }
+                (Answer::Appended(answer, outcomes), undone)
+            }
+            Job::Save { snapshot, expect, keep, answer } => {
+                let outcome = snapshots::save(&self.connection, *snapshot, expect, keep);
+                let undone = fatal(&outcome);
+                (Answer::Saved(answer, outcome), undone)
+            }
+            Job::Forget { key, below, answer } => {
+                let outcome = snapshots::forget(&self.connection, &key, below);
+                let undone = fatal(&outcome);
+                (Answer::Forgot(answer, outcome), undone)
+            }
+            Job::Remove { removal, answer } => {
+                let outcome = self.remove(&removal);
+                let undone = fatal(&outcome);
+                (Answer::Removed(answer, outcome), undone)
+            }
+            Job::Close { answer } => (Answer::Closed(answer), None),
+        }
+    }
+
+    fn append(&mut self, prepared: &Prepared) -> Result<Appended> {
+        let Prepared { batch, envelopes, clear_to } = prepared;
+        self.heads.clear_to = *clear_to;
+        let mut ledger = OpenLedger { connection: &self.connection, heads: &mut self.heads };
+        match admission::admit(batch, &mut ledger, Timestamp::now())? {
+            Admission::Repeated(appended) => Ok(appended),
+            Admission::Record(stamps) => {
+                ledger.record(batch, &stamps, envelopes)?;
+                Ok(admission::appended(batch, &stamps))
+            }
+        }
+    }
+
+    fn remove(&mut self, removal: &Removal) -> Result<Removed> {
+        let mut names = Names::default();
+        let mut read = Read::after(removal.effective_filter(), Position::START);
+        let mut positions = Vec::new();
+        loop {
+            let page = query::page(&self.connection, &mut names, &read)?;
+            let wanted = page.events.iter().take_while(|event| event.position <= removal.through);
+            positions.extend(wanted.map(|event| event.position.0 as i64));
+            if !page.more || page.next >= removal.through {
+                break;
+            }
+            read.cursor = read.cursor.at(page.next);
+        }
+        let count = positions.len() as u64;
+        if count == 0 {
+            return Ok(Removed { count, position: None });
+        }
+        let event = removal.event(count)?;
+        let said: RemovedData = event.data.to()?;
+        let batch = Batch::new(vec![event])?;
+        let envelopes = super::ledger::envelopes(&batch);
+        let appended = self.append(&Prepared { batch, envelopes, clear_to: Position::START })?;
+        OpenLedger { connection: &self.connection, heads: &mut self.heads }.take_out(&positions, &said)?;
+        Ok(Removed { count, position: Some(appended.last()) })
+    }
+
+    /// Takes the transaction back, and forgets what was remembered of it.
+    fn undo(&mut self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            self.stopped = Some(told(&self.path, error).context("the log is stopped"));
+        }
+        self.heads = Heads::default();
+    }
+
+    /// Stops on an error that may come of a failing disk.
+    fn stop_on(&mut self, error: &Error) {
+        if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Stopped) {
+            self.stop(error);
+        }
+    }
+
+    fn stop(&mut self, error: &Error) {
+        let stopped = Error::stopped(format!("the log has stopped writing: {error}"))
+            .with_hint("open it again; what was acknowledged is there");
+        self.shared.stopped(&stopped);
+        self.stopped = Some(stopped);
+    }
+
+    fn failed_commit(&mut self, error: rusqlite::Error) -> Error {
+        let certain = changed_nothing(&error);
+        let error = told(&self.path, error);
+        self.undo();
+        if certain {
+            return error;
+        }
+        // Whether the batch is on the disk is not known: nothing more is written before the file is read again.
+        self.stop(&error);
+        Error::stopped(format!("the commit failed, and whether it is on the disk is not known: {error}"))
+            .with_hint("open the log again and look for the events by their ids")
+    }
+
+    /// What a long-lived writer does between two groups.
+    fn keep_house(&mut self) {
+        self.groups += 1;
+        if self.groups == PREWRITE_AFTER_GROUPS {
+            Shared::start_keeper(&self.shared);
+            self.prewrite();
+        }
+        if self.shared.take_restart_wish() {
+            // Most of it is copied already; with nobody writing now, the rest follows, and the log begins anew.
+            if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+                tracing::warn!(%error, "checkpoint failed; it will be tried again");
+            }
+        }
+    }
+
+    /// Lengthens the write-ahead log with zeros, so that commits need not change the file's size. SQLite passes over
+    /// frames whose checksum is wrong; nobody else appends while the write lock is held.
+    fn prewrite(&mut self) {
+        if !cfg!(unix) || self.connection.execute_batch("BEGIN IMMEDIATE").is_err() {
+            return;
+        }
+        if let Err(error) = system::extend_with_zeros(&beside(&self.path, "-wal"), PREWRITE_BYTES) {
+            tracing::debug!(%error, "write-ahead log not written ahead");
+        }
+        self.undo_quietly();
+    }
+
+    fn undo_quietly(&mut self) {
+        if let Err(error) = self.connection.execute_batch("ROLLBACK") {
+            self.stop(&told(&self.path, error));
+        }
+    }
+
+    /// Folds the write-ahead log in; the last connection to go takes it away.
+    fn close(self) -> Result<()> {
+        let Self { path, connection, shared, stopped, .. } = self;
+        shared.close();
+        if stopped.is_none() {
+            // Another process may be reading; it will fold the rest in when it goes.
+            let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        }
+        connection.close().map_err(|(_, error)| told(&path, error))
+    }
+}
+
+/// Whether an error is about the request, and leaves the transaction as it was.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Invalid)
+}
