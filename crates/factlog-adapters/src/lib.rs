@@ -1,1 +1,42 @@
-//! factlog-adapters
+//! Other people's formats, in and out of a factlog.
+//!
+//! | format | in | out |
+//! |---|---|---|
+//! | JSON lines, as an export of a factlog writes them | [`jsonl::import`] | |
+//! | Transcripts of Claude Code | [`claude_code::import`] | |
+//! | CloudEvents 1.0.2 | | [`cloudevents::to_cloud_event`] |
+//!
+//! Every import keeps the same rules. It is **tolerant**: a line that cannot be taken is named with its file, its
+//! number and the reason, and the rest goes in. It is **repeatable**: every record has an id of its own, so importing
+//! twice adds nothing, and an import that was cut off is simply run again. It is **honest about time**: the source's
+//! time is `occurredAt`, and `recordedAt` stays the log's. It is **bounded**: files are read line by line, and memory
+//! stays flat whatever their size.
+//!
+//! ```
+//! use factlog::{EventLog, MemoryStore};
+//! use factlog_adapters::jsonl;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let log = EventLog::new(MemoryStore::new());
+//! let lines = r#"{"stream":"task-1","type":"task:created","data":{"title":"Try it"}}"#;
+//! let imported = jsonl::import_reader(&log, "stdin", lines.as_bytes(), &mut |_| {}).await?;
+//! assert_eq!((imported.read, imported.appended), (1, 1));
+//! # Ok::<(), factlog::Error>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+// In.
+pub mod claude_code;
+mod import;
+pub mod jsonl;
+mod lines;
+mod outcome;
+mod source;
+
+// Out.
+pub mod cloudevents;
+
+pub use import::{CHUNK_BYTES_MAX, CHUNK_EVENTS_MAX};
+pub use lines::LINE_BYTES_MAX;
+pub use outcome::{Imported, OnProgress, Progress, REASON_BYTES_MAX, REJECTED_KEPT_MAX, Rejected};

@@ -1,2 +1,47 @@
-//! The command `factlog`.
-fn main() {}
+//! The command `factlog`: it parses, dispatches and exits.
+
+mod cli;
+mod commands;
+mod demo_events;
+mod docs;
+mod failure;
+mod filter_args;
+mod output;
+mod person_time;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    start_logging(cli.verbose);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(commands::run(cli));
+            // A read that is still going on in the background is not waited for.
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(error) => Err(failure::Failure::from(error)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Logs go to stderr: warnings by default, more with `-v` or `FACTLOG_LOG`.
+fn start_logging(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let level = ["warn", "info", "debug", "trace"][usize::from(verbose.min(3))];
+    let filter = EnvFilter::try_from_env("FACTLOG_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
+}

@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::error::shown;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_CHECKS_MAX, BATCH_EVENTS_MAX};
-use crate::{Error, Event, Filter, NewEvent, Position, Result, StreamName, Timestamp, Version};
+use crate::{
+    Error, Event, Filter, NewEvent, Position, RETENTION_STREAM, Removal, Result, StreamName, Timestamp,
+    Version,
+};
 
 /// Events that are recorded completely or not at all.
 ///
@@ -71,8 +75,22 @@ impl Batch {
     /// A batch of these events.
     ///
     /// # Errors
-    /// `Invalid` when it has no events, too many, too many bytes, or the same id twice.
+    /// `Invalid` when it has no events, too many, too many bytes, the same id twice, or one for the stream that tells of
+    /// removals.
     pub fn new(events: Vec<NewEvent>) -> Result<Self> {
+        if let Some(event) = events.iter().find(|event| event.stream == RETENTION_STREAM) {
+            return Err(Error::invalid(format!("{} cannot go into {RETENTION_STREAM}", event.event_type))
+                .with_hint("that stream tells what was removed, and only a removal writes there"));
+        }
+        Self::checked(events)
+    }
+
+    /// The batch of a removal: the one that may go into the stream that tells of removals.
+    pub fn of_removal(removal: &Removal, count: u64) -> Result<Self> {
+        Self::checked(vec![removal.event(count)?])
+    }
+
+    fn checked(events: Vec<NewEvent>) -> Result<Self> {
         if events.is_empty() {
             return Err(Error::invalid("a batch needs at least one event"));
         }
@@ -111,7 +129,7 @@ impl Batch {
                 recorded_at: event.recorded_at,
             })
             .collect();
-        let mut batch = Self::new(events.into_iter().map(|event| event.fact).collect())?;
+        let mut batch = Self::checked(events.into_iter().map(|event| event.fact).collect())?;
         batch.stamps = Stamps::Kept(stamps);
         Ok(batch)
     }
@@ -205,7 +223,7 @@ impl std::str::FromStr for Expect {
             "exists" => Ok(Self::Exists),
             "none" => Ok(Self::Version(Version::NONE)),
             number => number.parse().map(|version| Self::Version(Version(version))).map_err(|_| {
-                Error::invalid(format!("{text:?} is no expectation"))
+                Error::invalid(format!("{} is no expectation", shown(text)))
                     .with_hint("expect a version such as 3, or none, exists or any")
             }),
         }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::shown;
 use crate::limits::COUNT_GROUPS_MAX;
 use crate::{Error, Event, Filter, Position, Result, Timestamp};
 
@@ -49,7 +50,7 @@ impl FromStr for GroupBy {
             "hour" => Self::Hour,
             "day" => Self::Day,
             _ => {
-                return Err(Error::invalid(format!("events cannot be counted by {text:?}"))
+                return Err(Error::invalid(format!("events cannot be counted by {}", shown(text)))
                     .with_hint("count by type, category, stream, source, session, hour or day"));
             }
         })

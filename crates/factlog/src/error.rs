@@ -248,6 +248,15 @@ pub struct ErrorWire {
     pub actual: Option<Version>,
 }
 
+/// A text as an error shows it: quoted, and cut where it is long.
+pub(crate) fn shown(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 80;
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}… ({} bytes)", &text[..end], text.len()),
+    }
+}
+
 /// Why a fold cannot take an event: it is shown, and nothing is skipped in silence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid(pub String);

@@ -4,7 +4,9 @@ use std::ops::Deref;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 
+use crate::error::shown;
 use crate::limits::{DATA_BYTES_MAX, METADATA_BYTES_MAX, TAGS_MAX, TARGETS_MAX};
 use crate::{
     Error, EventId, EventType, Expect, Invalid, Json, Position, Result, StreamName, Tag, Text, Timestamp,
@@ -79,7 +81,7 @@ impl FromStr for Priority {
             "normal" => Ok(Self::Normal),
             "high" => Ok(Self::High),
             "critical" => Ok(Self::Critical),
-            _ => Err(Error::invalid(format!("{text:?} is no priority"))
+            _ => Err(Error::invalid(format!("{} is no priority", shown(text)))
                 .with_hint("a priority is low, normal, high or critical")),
         }
     }
@@ -353,6 +355,21 @@ struct EventFields {
 }
 
 impl EventFields {
+    /// Reads an object: a derived struct would also take an array of its values, which no event is.
+    fn parse(text: &str) -> serde_json::Result<Self> {
+        if text.trim_ascii_start().starts_with('{') {
+            return serde_json::from_str(text);
+        }
+        let value: &RawValue = serde_json::from_str(text)?;
+        let kind = if value.get().starts_with('[') { "an array" } else { "no object" };
+        Err(serde::de::Error::custom(format!("it is {kind}")))
+    }
+
+    fn of<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::parse(raw.get()).map_err(serde::de::Error::custom)
+    }
+
     fn fact(self) -> Result<NewEvent> {
         let mut event =
             NewEvent::of(self.stream, self.event_type, self.data.unwrap_or_else(Json::empty_object));
@@ -407,10 +424,9 @@ impl NewEvent {
         let noted = match self.metadata.as_ref().map(Json::as_str) {
             None | Some("{}") => Ok(format!("{{{entry}}}")),
             Some(object) if object.starts_with('{') => {
-                let known: std::collections::BTreeMap<String, &serde_json::value::RawValue> =
-                    serde_json::from_str(object)
-                        .map_err(Invalid::from)
-                        .map_err(|error| Error::invalid(error.0))?;
+                let known: std::collections::BTreeMap<String, &RawValue> = serde_json::from_str(object)
+                    .map_err(Invalid::from)
+                    .map_err(|error| Error::invalid(error.0))?;
                 if known.contains_key(name) {
                     return Ok(());
                 }
@@ -437,7 +453,7 @@ pub struct EventLine {
 impl FromStr for EventLine {
     type Err = Error;
     fn from_str(line: &str) -> Result<Self> {
-        let mut fields: EventFields = serde_json::from_str(line)
+        let mut fields = EventFields::parse(line)
             .map_err(|cause| Error::invalid(format!("not an event: {cause}")).with_cause(cause))?;
         let expect = fields.expect.take();
         Ok(Self { event: fields.fact()?, expect })
@@ -446,14 +462,14 @@ impl FromStr for EventLine {
 
 impl<'de> Deserialize<'de> for NewEvent {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        EventFields::deserialize(deserializer)?.fact().map_err(serde::de::Error::custom)
+        EventFields::of(deserializer)?.fact().map_err(serde::de::Error::custom)
     }
 }
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error as _;
-        let fields = EventFields::deserialize(deserializer)?;
+        let fields = EventFields::of(deserializer)?;
         if fields.id.is_none() {
             return Err(D::Error::missing_field("id"));
         }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::error::shown;
 use crate::{Error, Result};
 
 /// The namespace of ids that other systems made: drawn once, fixed for ever.
@@ -43,7 +44,7 @@ impl FromStr for EventId {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
         Uuid::parse_str(text).map(Self).map_err(|cause| {
-            Error::invalid(format!("{text:?} is not an event's id"))
+            Error::invalid(format!("{} is not an event's id", shown(text)))
                 .with_hint("an id is a UUID such as 0192f0c1-7c1b-7a52-8f6e-3d1f0a9b2c4d")
                 .with_cause(cause)
         })

@@ -104,7 +104,7 @@ impl State {
         self.head = stamp.position;
         self.recorded_at = Some(stamp.recorded_at);
         let Stamp { position, version, recorded_at } = stamp;
-        if fact.event_type == crate::removal::REMOVED_TYPE
+        if fact.stream == crate::RETENTION_STREAM
             && let Ok(data) = fact.data.to()
         {
             self.removals.push(data);
@@ -160,7 +160,7 @@ impl State {
         if count == 0 {
             return Ok(Removed { count, position: None });
         }
-        let said = self.append(Batch::new(vec![removal.event(count)?])?)?;
+        let said = self.append(Batch::of_removal(removal, count)?)?;
         for event in self.events.iter().filter(|event| gone(event)) {
             self.by_id.remove(&event.id);
         }

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::error::shown;
 use crate::{Error, Event, Position, Result, Timestamp, Version};
 
 /// A moment to look back at: what had come until then, itself included.
@@ -39,7 +40,7 @@ impl FromStr for Moment {
             (Ok(position), _) => Ok(Self::Position(Position(position))),
             (_, Some(version)) => Ok(Self::Version(Version(version))),
             _ => text.parse().map(Self::Time).map_err(|_| {
-                Error::invalid(format!("{text:?} is no moment"))
+                Error::invalid(format!("{} is no moment", shown(text)))
                     .with_hint("a moment is a position such as 42, a version such as v3, or a time")
             }),
         }

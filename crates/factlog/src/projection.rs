@@ -13,8 +13,8 @@ use crate::following::Pager;
 use crate::limits::{CHECKPOINT_EVENTS_MAX, CHECKPOINT_MS};
 use crate::log::Inner;
 use crate::{
-    Error, Event, EventLog, Filter, Invalid, Json, Keep, Moment, Position, Result, Revision, Snapshot,
-    Timestamp,
+    Error, ErrorKind, Event, EventLog, Filter, Invalid, Json, Keep, Moment, Position, Result, Revision,
+    Snapshot, Timestamp,
 };
 
 /// A state that is folded from the events of a filter.
@@ -400,7 +400,9 @@ impl<P: Projection> Slot for Running<P> {
     }
 
     fn stop(&mut self, error: Error) {
-        tracing::warn!(projection = P::NAME, %error, "projection stopped");
+        if error.kind() != ErrorKind::Stopped {
+            tracing::warn!(projection = P::NAME, %error, "projection stopped");
+        }
         let position = self.position;
         self.shared.progress.send_modify(|progress| {
             *progress = Progress { position, stopped: Some(error) };
@@ -414,7 +416,9 @@ impl<P: Projection> Slot for Running<P> {
         }
         if let Err(error) = self.save_now().await {
             // The state in memory is right; it is only built again from further back next time.
-            tracing::warn!(projection = P::NAME, %error, "state not remembered");
+            if error.kind() != ErrorKind::Stopped {
+                tracing::warn!(projection = P::NAME, %error, "state not remembered");
+            }
             self.save_after = Instant::now() + Duration::from_millis(CHECKPOINT_MS);
         }
     }

@@ -53,7 +53,7 @@ impl Removal {
     }
 
     /// The event that says what was removed.
-    pub fn event(&self, count: u64) -> Result<NewEvent> {
+    pub(crate) fn event(&self, count: u64) -> Result<NewEvent> {
         let data = RemovedData {
             filter: self.filter.clone(),
             through: self.through,

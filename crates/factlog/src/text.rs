@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::error::shown;
 use crate::limits::{STREAM_BYTES_MAX, TAG_BYTES_MAX, TEXT_BYTES_MAX, TYPE_BYTES_MAX};
 use crate::{Error, Result};
 
@@ -19,10 +20,10 @@ fn check(what: &str, text: &str, bytes_max: usize) -> Result<()> {
         return Err(Error::invalid(format!("{what} has {} bytes; {bytes_max} are allowed", text.len())));
     }
     if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
-        return Err(Error::invalid(format!("{what} {text:?} begins or ends with a space")));
+        return Err(Error::invalid(format!("{what} {} begins or ends with a space", shown(text))));
     }
     if text.chars().any(char::is_control) {
-        return Err(Error::invalid(format!("{what} {text:?} has a control character")));
+        return Err(Error::invalid(format!("{what} {} has a control character", shown(text))));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::error::shown;
 use crate::{Error, Result};
 
 /// A moment in UTC, in whole microseconds; its text always has six digits and a `Z`, so text order is time order.
@@ -59,7 +60,7 @@ impl FromStr for Timestamp {
     /// Reads RFC 3339 with an offset; finer digits than microseconds are cut.
     fn from_str(text: &str) -> Result<Self> {
         let time = text.parse::<jiff::Timestamp>().map_err(|cause| {
-            Error::invalid(format!("{text:?} is not a time"))
+            Error::invalid(format!("{} is not a time", shown(text)))
                 .with_hint("write it as 2026-11-20T23:44:30Z")
                 .with_cause(cause)
         })?;

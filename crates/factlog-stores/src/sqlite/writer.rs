@@ -302,9 +302,8 @@ impl Writer {
         if count == 0 {
             return Ok(Removed { count, position: None });
         }
-        let event = removal.event(count)?;
-        let said: RemovedData = event.data.to()?;
-        let batch = Batch::new(vec![event])?;
+        let batch = Batch::of_removal(removal, count)?;
+        let said: RemovedData = batch.events()[0].data.to()?;
         let envelopes = super::ledger::envelopes(&batch);
         let appended = self.append(&Prepared { batch, envelopes, clear_to: Position::START })?;
         OpenLedger { connection: &self.connection, heads: &mut self.heads }.take_out(&positions, &said)?;

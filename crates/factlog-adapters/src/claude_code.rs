@@ -1,0 +1,209 @@
+//! Transcripts of Claude Code, as they lie under `~/.claude/projects`.
+//!
+//! A transcript is a file of JSON lines, one per message block or happening. Each line becomes one event, and the line
+//! itself is its data:
+//!
+//! | of the event | from the line |
+//! |---|---|
+//! | stream | `session-` and `sessionId`, or the name of the file where a line has none |
+//! | session | the same, without `session-` |
+//! | id | made from the session and `uuid`, or the whole line where it has none; a forked session has events of its own |
+//! | metadata | `uuid` as `sourceId` |
+//! | source | `claude-code`, or `claude-code/` and `agentId` for what a sub-agent did |
+//! | occurred | `timestamp`, or `snapshot.timestamp`; none where it cannot be read |
+//! | causation | the event of `sourceToolAssistantUUID`, else `parentUuid`, else `logicalParentUuid`, also where that line was left out |
+//! | correlation | the prompt: `promptId`, else that of the last prompt in the file: its `promptId` or the id of its event |
+//!
+//! A prompt is what a person said: a `user` line that is no tool's result, no added context, no summary of a
+//! compacted conversation and of no sub-agent.
+//!
+//! | type | the line's `type`, and what else |
+//! |---|---|
+//! | `session:prompted` | `user`, with text, an image or a document |
+//! | `session:tool-returned` | `user`, with a `tool_result` |
+//! | `session:context-added` | `user`, `isMeta` |
+//! | `session:compact-summarized` | `user`, `isCompactSummary` |
+//! | `session:tool-called` | `assistant`, with a `tool_use` or `server_tool_use` |
+//! | `session:replied` | `assistant`, with text and no call |
+//! | `session:thought` | `assistant`, with `thinking` or `redacted_thinking` alone |
+//! | `session:api-failed` | `assistant`, `isApiErrorMessage` |
+//! | `session:hooks-ran` | `system`, `stop_hook_summary` |
+//! | `session:turn-ended` | `system`, `turn_duration` |
+//! | `session:compacted` | `system`, `compact_boundary` or `microcompact_boundary` |
+//! | `session:command-ran` | `system`, `local_command` |
+//! | `session:started` | `system`, `init` |
+//! | `session:summarized` | `summary`; `system`, `away_summary` |
+//! | `session:progressed` | `progress` |
+//! | `session:files-snapshotted` | `file-history-snapshot` |
+//! | `session:queued` | `queue-operation` |
+//! | `session:pull-request-linked` | `pr-link` |
+//! | `session:other` | anything else |
+//!
+//! `progress` lines are a third of all and repeat their output again and again: they are left out unless asked for.
+//!
+//! Files go in by the time of their first line that has one. The layout follows the transcripts of the versions 2.1.17
+//! to 2.1.38; what later ones add is kept as `session:other`.
+
+mod kind;
+mod line;
+mod lineage;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use factlog::{EventId, EventLine, EventLog, EventType, Json, NewEvent, Result, StreamName, Text, Timestamp};
+
+use crate::import::{self, Format, Taken};
+use crate::lines::{Content, Lines};
+use crate::outcome::{Imported, OnProgress};
+use crate::source::{Source, Sources};
+use line::Line;
+use lineage::Lineage;
+
+/// Endings of the files that are taken from a folder.
+const ENDINGS: &[&str] = &["jsonl"];
+/// The system that ids are made for, and the source of the events.
+const SYSTEM: &str = "claude-code";
+
+/// What is imported of a transcript.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Whether lines of the type `progress` go in too.
+    pub with_progress: bool,
+}
+
+/// Where the transcripts lie: `projects` in `$CLAUDE_CONFIG_DIR`, or else in `.claude` in `$HOME`.
+///
+/// The environment is passed in, such as `|name| std::env::var_os(name)`; an empty value counts as none.
+///
+/// ```
+/// use factlog_adapters::claude_code::default_root;
+/// let root = default_root(|name| (name == "HOME").then(|| "/home/ada".into()));
+/// assert_eq!(root, Some("/home/ada/.claude/projects".into()));
+/// ```
+pub fn default_root(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let folder = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let config = folder("CLAUDE_CONFIG_DIR").or_else(|| folder("HOME").map(|home| home.join(".claude")));
+    config.map(|config| config.join("projects"))
+}
+
+/// Imports transcripts: files, and all `.jsonl` files under folders.
+///
+/// # Errors
+/// `NotFound` or `Denied` for a path that cannot be read, and what ends the log's work: `Unavailable`, `Stopped`,
+/// `Corrupt`. A bad line is no error: it is named in the result.
+pub async fn import(
+    log: &EventLog,
+    paths: &[PathBuf],
+    options: Options,
+    progress: OnProgress<'_>,
+) -> Result<Imported> {
+    let mut sources = Sources::new(ENDINGS);
+    for path in paths {
+        sources.add(path)?;
+    }
+    let sources = by_first_time(sources.into_found())?;
+    let mut transcript = Transcript { options, ..Transcript::default() };
+    import::import(log, &sources, &mut transcript, progress).await
+}
+
+/// Sorts files by their first time; those without one come last, by name.
+fn by_first_time(sources: Vec<Source>) -> Result<Vec<Source>> {
+    let mut timed = Vec::with_capacity(sources.len());
+    for source in sources {
+        let time = first_time(&source)?;
+        timed.push((time.is_none(), time, source));
+    }
+    timed.sort_by(|(a_none, a_time, a), (b_none, b_time, b)| {
+        (a_none, a_time, &a.name).cmp(&(b_none, b_time, &b.name))
+    });
+    Ok(timed.into_iter().map(|(_, _, source)| source).collect())
+}
+
+fn first_time(source: &Source) -> Result<Option<Timestamp>> {
+    // What is read from a pipe is gone for the import.
+    if source.bytes.is_none() {
+        return Ok(None);
+    }
+    let mut lines = Lines::new(source.open()?);
+    while let Some(line) = lines.next().map_err(|cause| source.unreadable(cause))? {
+        let Content::Text(text) = line.content else { continue };
+        if let Some(time) = Line::of(text).and_then(|line| line.time()) {
+            return Ok(Some(time));
+        }
+    }
+    Ok(None)
+}
+
+/// One transcript, as far as it was read.
+#[derive(Default)]
+struct Transcript {
+    options: Options,
+    stem: String,
+    prompt: Option<Text>,
+    lineage: Lineage,
+}
+
+impl Format for Transcript {
+    fn begin(&mut self, stem: &str) {
+        *self = Self { options: self.options, stem: stem.to_owned(), ..Self::default() };
+    }
+
+    fn take(&mut self, text: &str) -> Result<Taken> {
+        let data = Json::parse(text)?;
+        let line = Line::parse(data.as_str())?;
+        let (session, stream) = self.session(&line)?;
+        let uuid = line.uuid();
+        if let Some(uuid) = &uuid {
+            self.lineage.add(uuid, &session);
+        }
+        let kind = kind::of(&line);
+        if kind == kind::PROGRESSED && !self.options.with_progress {
+            return Ok(Taken::Skipped(stream));
+        }
+
+        let id = EventId::foreign(SYSTEM, &session, uuid.as_deref().unwrap_or(text));
+        let correlation = self.correlation(&line, kind, id);
+        let cause = line.cause().map(|cause| {
+            let session = self.lineage.session(&cause).unwrap_or(&session);
+            EventId::foreign(SYSTEM, session, &cause)
+        });
+        let source = source(&line);
+        let occurred_at = line.time();
+        let mut event = NewEvent::of(stream, EventType::trusted(kind), data).with_id(id);
+        event.source = Some(source);
+        event.occurred_at = occurred_at;
+        event.causation_id = cause;
+        event.correlation_id = correlation;
+        event.session_id = Some(session);
+        if let Some(uuid) = uuid.and_then(|uuid| Text::new(uuid).ok()) {
+            event.note("sourceId", &uuid)?;
+        }
+        Ok(Taken::Event(Box::new(EventLine { event, expect: None })))
+    }
+}
+
+impl Transcript {
+    /// The session of a line and its stream: the one it names, where that can be a name, else the file's.
+    fn session(&self, line: &Line<'_>) -> Result<(Text, StreamName)> {
+        let names = |session: &str| Ok((Text::new(session)?, StreamName::new(format!("session-{session}"))?));
+        match line.session().map(|session| names(&session)) {
+            Some(Ok(found)) => Ok(found),
+            _ => names(&self.stem),
+        }
+    }
+
+    /// The prompt that a line belongs to; a prompt is remembered for the lines after it.
+    fn correlation(&mut self, line: &Line<'_>, kind: &str, id: EventId) -> Option<Text> {
+        let named = line.prompt().and_then(|prompt| Text::new(prompt).ok());
+        if kind == kind::PROMPTED && !line.is_sidechain() {
+            self.prompt = Some(named.clone().unwrap_or_else(|| Text::trusted(id.to_string())));
+        }
+        named.or_else(|| self.prompt.clone())
+    }
+}
+
+fn source(line: &Line<'_>) -> Text {
+    let agent = line.agent().and_then(|agent| Text::new(format!("{SYSTEM}/{agent}")).ok());
+    agent.unwrap_or_else(|| Text::trusted(SYSTEM))
+}

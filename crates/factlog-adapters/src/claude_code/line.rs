@@ -1,0 +1,179 @@
+//! One line of a transcript, read without trust: a field of another shape than expected counts as absent.
+
+use factlog::{Error, Result, Timestamp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+type Field<'a> = Option<&'a RawValue>;
+
+/// The fields of a line that say what it is; none is looked into before it is asked for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Line<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Field<'a>,
+    #[serde(borrow)]
+    subtype: Field<'a>,
+    #[serde(borrow)]
+    uuid: Field<'a>,
+    #[serde(borrow)]
+    parent_uuid: Field<'a>,
+    #[serde(borrow)]
+    logical_parent_uuid: Field<'a>,
+    #[serde(borrow, rename = "sourceToolAssistantUUID")]
+    source_tool_assistant_uuid: Field<'a>,
+    #[serde(borrow)]
+    session_id: Field<'a>,
+    #[serde(borrow)]
+    agent_id: Field<'a>,
+    #[serde(borrow)]
+    prompt_id: Field<'a>,
+    #[serde(borrow)]
+    timestamp: Field<'a>,
+    #[serde(borrow)]
+    snapshot: Field<'a>,
+    #[serde(borrow)]
+    message: Field<'a>,
+    #[serde(borrow)]
+    is_meta: Field<'a>,
+    #[serde(borrow)]
+    is_sidechain: Field<'a>,
+    #[serde(borrow)]
+    is_compact_summary: Field<'a>,
+    #[serde(borrow)]
+    is_api_error_message: Field<'a>,
+}
+
+/// What a message is made of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Blocks {
+    /// A plain text.
+    Text,
+    /// Blocks of these types.
+    Types(Vec<String>),
+}
+
+impl Blocks {
+    /// Whether one of the blocks is of one of these types.
+    pub(super) fn have(&self, types: &[&str]) -> bool {
+        match self {
+            Self::Text => false,
+            Self::Types(found) => found.iter().any(|found| types.contains(&found.as_str())),
+        }
+    }
+}
+
+impl<'a> Line<'a> {
+    /// Reads an object.
+    pub(super) fn parse(json: &'a str) -> Result<Self> {
+        if !json.starts_with('{') {
+            return Err(Error::invalid("not a JSON object"));
+        }
+        serde_json::from_str(json)
+            .map_err(|cause| Error::invalid(format!("not JSON: {cause}")).with_cause(cause))
+    }
+
+    /// The same where the reason does not matter.
+    pub(super) fn of(text: &'a str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    pub(super) fn kind(&self) -> Option<String> {
+        text(self.kind)
+    }
+
+    pub(super) fn subtype(&self) -> Option<String> {
+        text(self.subtype)
+    }
+
+    pub(super) fn uuid(&self) -> Option<String> {
+        text(self.uuid)
+    }
+
+    /// The line that this one answers.
+    pub(super) fn cause(&self) -> Option<String> {
+        // After a compaction the conversation begins anew, and only the logical parent says what was before.
+        text(self.source_tool_assistant_uuid)
+            .or_else(|| text(self.parent_uuid))
+            .or_else(|| text(self.logical_parent_uuid))
+    }
+
+    pub(super) fn session(&self) -> Option<String> {
+        text(self.session_id)
+    }
+
+    pub(super) fn agent(&self) -> Option<String> {
+        text(self.agent_id)
+    }
+
+    pub(super) fn prompt(&self) -> Option<String> {
+        text(self.prompt_id)
+    }
+
+    /// When it happened; none where that is absent or no time.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        #[derive(Deserialize)]
+        struct Snapshot<'a> {
+            #[serde(borrow)]
+            timestamp: Field<'a>,
+        }
+        let of_snapshot =
+            || object::<Snapshot<'_>>(self.snapshot).and_then(|snapshot| text(snapshot.timestamp));
+        text(self.timestamp).or_else(of_snapshot).and_then(|time| time.parse().ok())
+    }
+
+    pub(super) fn is_meta(&self) -> bool {
+        is_true(self.is_meta)
+    }
+
+    /// Whether it is of a sub-agent's conversation.
+    pub(super) fn is_sidechain(&self) -> bool {
+        is_true(self.is_sidechain)
+    }
+
+    pub(super) fn is_compact_summary(&self) -> bool {
+        is_true(self.is_compact_summary)
+    }
+
+    pub(super) fn is_api_error(&self) -> bool {
+        is_true(self.is_api_error_message)
+    }
+
+    /// What its message is made of; blocks of no known shape have no type.
+    pub(super) fn blocks(&self) -> Blocks {
+        #[derive(Deserialize)]
+        struct Message<'a> {
+            #[serde(borrow)]
+            content: Field<'a>,
+        }
+        #[derive(Deserialize)]
+        struct Block<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Field<'a>,
+        }
+        let content = object::<Message<'_>>(self.message).and_then(|message| message.content);
+        let Some(content) = content else { return Blocks::Types(Vec::new()) };
+        if content.get().starts_with('"') {
+            return Blocks::Text;
+        }
+        let blocks: Vec<&RawValue> = serde_json::from_str(content.get()).unwrap_or_default();
+        let types = blocks.into_iter().filter_map(|block| object::<Block<'_>>(Some(block)));
+        Blocks::Types(types.filter_map(|block| text(block.kind)).collect())
+    }
+}
+
+/// A text that is not empty.
+fn text(field: Field<'_>) -> Option<String> {
+    let text: String = serde_json::from_str(field?.get()).ok()?;
+    (!text.is_empty()).then_some(text)
+}
+
+fn is_true(field: Field<'_>) -> bool {
+    field.is_some_and(|field| field.get() == "true")
+}
+
+fn object<'a, T: Deserialize<'a>>(field: Field<'a>) -> Option<T> {
+    // Without this look an array would be read as the fields in their order.
+    let json = field?.get();
+    if json.starts_with('{') { serde_json::from_str(json).ok() } else { None }
+}

@@ -1,0 +1,204 @@
+//! The filter flags, the same on every command.
+
+use clap::Args;
+use factlog::{
+    Count, Counter, EventLog, Filter, Group, GroupBy, Position, Reading, Result, TimeRange, Timestamp,
+};
+
+use crate::person_time::{self, End};
+
+/// Which events. Different flags narrow; the same flag again widens.
+#[derive(Debug, Args, Clone, Default)]
+#[command(next_help_heading = "Which events (each list flag also as --not-...)")]
+pub(crate) struct FilterArgs {
+    /// Of this stream; may be given several times, like all flags with a list
+    #[arg(long)]
+    stream: Vec<String>,
+    /// Of streams of this category
+    #[arg(long)]
+    category: Vec<String>,
+    /// Of this type; * stands for any run of characters
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Vec<String>,
+    /// Said by this source
+    #[arg(long)]
+    source: Vec<String>,
+    /// For this target
+    #[arg(long)]
+    target: Vec<String>,
+    /// Of this correlation
+    #[arg(long)]
+    correlation: Vec<String>,
+    /// Caused by the event of this id
+    #[arg(long)]
+    causation: Vec<String>,
+    /// Of this session
+    #[arg(long)]
+    session: Vec<String>,
+    /// Of this user
+    #[arg(long)]
+    user: Vec<String>,
+    /// With this tag
+    #[arg(long)]
+    tag: Vec<String>,
+    /// Of this priority: low, normal, high or critical
+    #[arg(long)]
+    priority: Vec<String>,
+    /// Of this id
+    #[arg(long)]
+    id: Vec<String>,
+    /// With this text in their data; upper and lower case are the same
+    #[arg(long)]
+    text: Option<String>,
+    /// From this time on (2026-11-20, today, 2h ago ...), or from this position
+    #[arg(long, value_name = "TIME|POSITION")]
+    pub(crate) from: Option<String>,
+    /// Before this time (a bare date is included), or before this position
+    #[arg(long, value_name = "TIME|POSITION")]
+    to: Option<String>,
+    /// Times are when an event was recorded, not when it happened
+    #[arg(long)]
+    recorded: bool,
+
+    #[arg(long, value_name = "STREAM", hide = true)]
+    not_stream: Vec<String>,
+    #[arg(long, value_name = "CATEGORY", hide = true)]
+    not_category: Vec<String>,
+    #[arg(long, value_name = "TYPE", hide = true)]
+    not_type: Vec<String>,
+    #[arg(long, value_name = "SOURCE", hide = true)]
+    not_source: Vec<String>,
+    #[arg(long, value_name = "TARGET", hide = true)]
+    not_target: Vec<String>,
+    #[arg(long, value_name = "CORRELATION", hide = true)]
+    not_correlation: Vec<String>,
+    #[arg(long, value_name = "CAUSATION", hide = true)]
+    not_causation: Vec<String>,
+    #[arg(long, value_name = "SESSION", hide = true)]
+    not_session: Vec<String>,
+    #[arg(long, value_name = "USER", hide = true)]
+    not_user: Vec<String>,
+    #[arg(long, value_name = "TAG", hide = true)]
+    not_tag: Vec<String>,
+    #[arg(long, value_name = "PRIORITY", hide = true)]
+    not_priority: Vec<String>,
+    #[arg(long, value_name = "ID", hide = true)]
+    not_id: Vec<String>,
+}
+
+/// A filter, and the positions that bound it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selection {
+    pub(crate) filter: Filter,
+    /// Only after this position.
+    pub(crate) after: Position,
+    /// Only before this position.
+    pub(crate) before: Option<Position>,
+}
+
+impl Selection {
+    /// A reading of what is selected, oldest first.
+    pub(crate) fn read(&self, log: &EventLog) -> Reading {
+        let reading = log.read(self.filter.clone()).after(self.after);
+        match self.before {
+            Some(before) => reading.before(before),
+            None => reading,
+        }
+    }
+
+    /// How many events are selected, by what; the store counts unless positions bound them.
+    pub(crate) async fn count(&self, log: &EventLog, by: Vec<GroupBy>) -> Result<Vec<Group>> {
+        if self.after == Position::START && self.before.is_none() {
+            return log.count(Count { filter: self.filter.clone(), by }).await;
+        }
+        let mut counter = Counter::new(by);
+        let mut reading = self.read(log);
+        while let Some(event) = reading.next().await {
+            counter.add(&*event?)?;
+        }
+        Ok(counter.groups())
+    }
+}
+
+fn all<T: std::str::FromStr<Err = factlog::Error>>(flag: &str, texts: &[String]) -> Result<Vec<T>> {
+    texts.iter().map(|text| text.parse().map_err(|error: factlog::Error| error.context(flag))).collect()
+}
+
+/// One end of the range: a position, or a time.
+enum Bound {
+    Position(Position),
+    Time(Timestamp),
+}
+
+fn bound(flag: &str, text: &str, end: End) -> Result<Bound> {
+    match text.parse() {
+        Ok(position) => Ok(Bound::Position(Position(position))),
+        Err(_) => person_time::parse(text, end, Timestamp::now())
+            .map(Bound::Time)
+            .map_err(|error| error.context(flag)),
+    }
+}
+
+impl FilterArgs {
+    /// What the flags say.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the flag.
+    pub(crate) fn selection(&self) -> Result<Selection> {
+        let mut selection = Selection { filter: self.fields()?, ..Selection::default() };
+        let mut time = TimeRange::default();
+        match self.from.as_deref().map(|text| bound("--from", text, End::From)).transpose()? {
+            Some(Bound::Position(position)) => selection.after = Position(position.0.saturating_sub(1)),
+            Some(Bound::Time(from)) => time.from = Some(from),
+            None => {}
+        }
+        match self.to.as_deref().map(|text| bound("--to", text, End::To)).transpose()? {
+            Some(Bound::Position(position)) => selection.before = Some(position),
+            Some(Bound::Time(to)) => time.to = Some(to),
+            None => {}
+        }
+        if self.recorded {
+            selection.filter.recorded = time;
+        } else {
+            selection.filter.time = time;
+        }
+        selection.filter.check()?;
+        Ok(selection)
+    }
+
+    fn fields(&self) -> Result<Filter> {
+        let not = Filter {
+            streams: all("--not-stream", &self.not_stream)?,
+            categories: all("--not-category", &self.not_category)?,
+            types: all("--not-type", &self.not_type)?,
+            sources: all("--not-source", &self.not_source)?,
+            targets: all("--not-target", &self.not_target)?,
+            correlation: all("--not-correlation", &self.not_correlation)?,
+            causation: all("--not-causation", &self.not_causation)?,
+            session: all("--not-session", &self.not_session)?,
+            user: all("--not-user", &self.not_user)?,
+            tags: all("--not-tag", &self.not_tag)?,
+            priorities: all("--not-priority", &self.not_priority)?,
+            ids: all("--not-id", &self.not_id)?,
+            ..Filter::all()
+        };
+        Ok(Filter {
+            streams: all("--stream", &self.stream)?,
+            categories: all("--category", &self.category)?,
+            types: all("--type", &self.event_type)?,
+            sources: all("--source", &self.source)?,
+            targets: all("--target", &self.target)?,
+            correlation: all("--correlation", &self.correlation)?,
+            causation: all("--causation", &self.causation)?,
+            session: all("--session", &self.session)?,
+            user: all("--user", &self.user)?,
+            tags: all("--tag", &self.tag)?,
+            priorities: all("--priority", &self.priority)?,
+            ids: all("--id", &self.id)?,
+            time: TimeRange::default(),
+            recorded: TimeRange::default(),
+            text: self.text.clone(),
+            not: (!not.is_all()).then(|| Box::new(not)),
+        })
+    }
+}

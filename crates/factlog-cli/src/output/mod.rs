@@ -1,0 +1,76 @@
+//! How things are written: data to standard output, everything else to standard error.
+
+mod events;
+mod listing;
+
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+
+use clap::ValueEnum;
+use factlog::{Error, Result};
+
+pub(crate) use events::EventWriter;
+pub(crate) use listing::Listing;
+
+/// How to write what is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Columns for eyes
+    Table,
+    /// One JSON document
+    Json,
+    /// One JSON object per line
+    Jsonl,
+    /// Comma-separated values with a header
+    Csv,
+    /// One CloudEvent 1.0 per line
+    Cloudevents,
+}
+
+impl Format {
+    /// Its word.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Json => "json",
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+            Self::Cloudevents => "cloudevents",
+        }
+    }
+
+    /// The error of a command that cannot write it.
+    pub(crate) fn refused(self, command: &str, instead: &str) -> Error {
+        Error::invalid(format!("{command} cannot write {}", self.name()))
+            .with_hint(format!("use --format {instead}"))
+    }
+
+    /// Takes the format if it is one of these.
+    pub(crate) fn one_of(self, command: &str, formats: &[Self]) -> Result<Self> {
+        if formats.contains(&self) {
+            return Ok(self);
+        }
+        let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
+        Err(self.refused(command, &names.join(" or ")))
+    }
+}
+
+/// Standard output, buffered; flush it where somebody waits.
+pub(crate) fn stdout() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::new(io::stdout().lock())
+}
+
+/// Whether a person looks at the output.
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether standard output takes colour: a terminal, and no `NO_COLOR`.
+pub(crate) fn is_coloured() -> bool {
+    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// Says something beside the data.
+pub(crate) fn note(text: impl std::fmt::Display) {
+    // When even standard error is gone there is nobody to tell.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}

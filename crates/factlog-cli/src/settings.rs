@@ -1,0 +1,136 @@
+//! Settings, and where each came from: flag > environment > project file > user file > default.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use factlog::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::output::Format;
+
+/// The log where nothing else is said.
+const STORE_DEFAULT: &str = "sqlite:factlog.db";
+/// The project's file, looked for in this folder and upwards.
+const PROJECT_FILE: &str = ".factlog.toml";
+const USER_FILE: &str = "factlog/config.toml";
+
+/// A settings file; unknown keys are errors, so that a misspelt one is not silently without effect.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    store: Option<String>,
+    format: Option<String>,
+}
+
+/// One setting with its origin.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Setting {
+    pub(crate) name: &'static str,
+    pub(crate) value: Option<String>,
+    pub(crate) origin: String,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) store: Setting,
+    pub(crate) format: Setting,
+}
+
+/// The world that settings are read from; tests give their own.
+pub(crate) struct World<'a> {
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<OsString>,
+    pub(crate) folder: &'a Path,
+}
+
+impl Settings {
+    /// Reads them all.
+    ///
+    /// # Errors
+    /// `Invalid` for a file that cannot be read or has unknown keys, and for a format of no known name.
+    pub(crate) fn load(store: Option<&str>, format: Option<Format>, world: &World<'_>) -> Result<Self> {
+        let mut files = Vec::new();
+        if let Some(path) = project_file(world.folder) {
+            files.push((read(&path)?, path));
+        }
+        if let Some(path) = user_file(world.variable).filter(|path| path.is_file()) {
+            files.push((read(&path)?, path));
+        }
+        let pick = |name: &'static str,
+                    flag: Option<String>,
+                    default: Option<&str>,
+                    of: fn(&File) -> &Option<String>| {
+            let variable = format!("FACTLOG_{}", name.to_uppercase());
+            let from_environment = (world.variable)(&variable).filter(|value| !value.is_empty());
+            if let Some(value) = flag {
+                return Setting { name, value: Some(value), origin: format!("flag --{name}") };
+            }
+            if let Some(value) = from_environment {
+                let value = Some(value.to_string_lossy().into_owned());
+                return Setting { name, value, origin: format!("environment {variable}") };
+            }
+            let in_file = files.iter().find_map(|(file, path)| of(file).clone().map(|value| (value, path)));
+            match in_file {
+                Some((value, path)) => Setting {
+                    name,
+                    value: Some(if name == "store" { beside(path, &value) } else { value }),
+                    origin: format!("file {}", path.display()),
+                },
+                None => Setting { name, value: default.map(str::to_owned), origin: "default".to_owned() },
+            }
+        };
+        let format = format.map(|format| format.name().to_owned());
+        let settings = Self {
+            store: pick("store", store.map(str::to_owned), Some(STORE_DEFAULT), |file| &file.store),
+            format: pick("format", format, None, |file| &file.format),
+        };
+        settings.format()?;
+        Ok(settings)
+    }
+
+    /// The URL of the log.
+    pub(crate) fn url(&self) -> &str {
+        self.store.value.as_deref().unwrap_or(STORE_DEFAULT)
+    }
+
+    /// The format, where one was chosen.
+    pub(crate) fn format(&self) -> Result<Option<Format>> {
+        let Some(name) = &self.format.value else { return Ok(None) };
+        clap::ValueEnum::from_str(name, false).map(Some).map_err(|_| {
+            Error::invalid(format!("{}: {name:?} is no format", self.format.origin))
+                .with_hint("a format is table, json, jsonl, csv or cloudevents")
+        })
+    }
+}
+
+fn project_file(folder: &Path) -> Option<PathBuf> {
+    folder.ancestors().map(|folder| folder.join(PROJECT_FILE)).find(|path| path.is_file())
+}
+
+fn user_file(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = set("XDG_CONFIG_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".config")))
+        .or_else(|| set("APPDATA"))?;
+    Some(folder.join(USER_FILE))
+}
+
+fn read(path: &Path) -> Result<File> {
+    let text = fs::read_to_string(path)
+        .map_err(|cause| Error::invalid(format!("{}: {cause}", path.display())).with_cause(cause))?;
+    toml::from_str(&text).map_err(|cause| {
+        Error::invalid(format!("{}: {}", path.display(), cause.to_string().trim_end()))
+            .with_hint("the settings are `store` and `format`")
+    })
+}
+
+/// A path in a settings file is meant from where the file is.
+fn beside(file: &Path, url: &str) -> String {
+    match (url.strip_prefix("sqlite:"), file.parent()) {
+        (Some(path), Some(folder)) if !path.starts_with('/') && !Path::new(path).is_absolute() => {
+            format!("sqlite:{}", folder.join(path).display())
+        }
+        _ => url.to_owned(),
+    }
+}
