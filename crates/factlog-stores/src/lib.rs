@@ -41,3 +41,8 @@ pub async fn open(url: &str, open: Open) -> Result<EventLog> {
         }
     }
 }
+
+/// The README's code is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use factlog::{Error, Result};
 
@@ -12,7 +13,7 @@ use crate::{SqliteOptions, Sync};
 pub enum StoreUrl {
     /// `memory:`
     Memory,
-    /// `sqlite:PATH`, with `?sync=normal` for the weaker level.
+    /// `sqlite:PATH`, with `?sync=normal` for the weaker level, and `?lock_wait_ms=N`.
     Sqlite(SqliteOptions),
 }
 
@@ -35,22 +36,28 @@ impl FromStr for StoreUrl {
                 let mut options =
                     SqliteOptions::new(PathBuf::from(place.strip_prefix("//").unwrap_or(place)));
                 for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
-                    match setting {
-                        "sync=full" => options.sync = Sync::Full,
-                        "sync=normal" => options.sync = Sync::Normal,
-                        other => {
-                            return Err(Error::invalid(format!(
-                                "{url:?}: {other:?} is no setting of sqlite:"
-                            ))
-                            .with_hint("the setting is sync=full (the default) or sync=normal"));
-                        }
-                    }
+                    apply(&mut options, setting).ok_or_else(|| {
+                        Error::invalid(format!("{url:?}: {setting:?} is no setting of sqlite:")).with_hint(
+                            "the settings are sync=full (the default) or sync=normal, and lock_wait_ms=N",
+                        )
+                    })?;
                 }
                 Ok(Self::Sqlite(options))
             }
             other => Err(unknown(format!("{other:?} is no kind of log"))),
         }
     }
+}
+
+/// Applies one `NAME=VALUE`; none for one that is not known.
+fn apply(options: &mut SqliteOptions, setting: &str) -> Option<()> {
+    match setting.split_once('=')? {
+        ("sync", "full") => options.sync = Sync::Full,
+        ("sync", "normal") => options.sync = Sync::Normal,
+        ("lock_wait_ms", number) => options.lock_wait = Duration::from_millis(number.parse().ok()?),
+        _ => return None,
+    }
+    Some(())
 }
 
 #[cfg(test)]
@@ -61,7 +68,7 @@ mod tests {
     fn a_url_names_a_kind_a_place_and_settings_and_anything_else_is_refused() {
         let sqlite = |url: &str| match url.parse::<StoreUrl>().unwrap() {
             StoreUrl::Sqlite(options) => options,
-            other => panic!("{other:?}"),
+            other @ StoreUrl::Memory => panic!("{other:?}"),
         };
         assert_eq!(sqlite("sqlite:a b.db").path, PathBuf::from("a b.db"));
         assert_eq!(sqlite("sqlite:///tmp/x.db").path, PathBuf::from("/tmp/x.db"));

@@ -8,16 +8,14 @@ use std::time::{Duration, Instant};
 use factlog::{Error, Result, Timestamp};
 use rusqlite::{Connection, OpenFlags};
 
-use super::Sync;
 use super::error::told;
+use super::{SqliteOptions, Sync};
 use crate::{Open, system};
 
 /// `FLOG`: marks the file as ours.
 const APPLICATION_ID: i32 = 0x464C_4F47;
 /// The format this code writes.
 pub(super) const FORMAT: i32 = 1;
-/// How long a connection waits for another process before it gives up.
-const LOCK_WAIT_MS_MAX: u64 = 10_000;
 /// The first waits for a lock are this short; longer ones follow.
 const LOCK_POLL_FIRST_US: u64 = 60;
 const LOCK_POLL_FIRST_TRIES: i32 = 100;
@@ -150,7 +148,8 @@ fn inspect(path: &Path, connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+fn connect(options: &SqliteOptions, flags: OpenFlags) -> Result<Connection> {
+    let (path, lock_wait) = (options.path.as_path(), options.lock_wait);
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let told = |error| told(path, error);
     let mut connection = Connection::open_with_flags(path, flags).map_err(told)?;
@@ -160,7 +159,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
             if tries == 0 {
                 began = Instant::now();
             }
-            if began.elapsed() > Duration::from_millis(LOCK_WAIT_MS_MAX) {
+            if began.elapsed() > lock_wait {
                 return false;
             }
             let pause = if tries < LOCK_POLL_FIRST_TRIES {
@@ -177,9 +176,9 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
 }
 
 /// A connection that writes; one that finds the file read-only reads all the same.
-pub(super) fn connect_writer(path: &Path, sync: Sync) -> Result<Connection> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let level = match sync {
+pub(super) fn connect_writer(options: &SqliteOptions) -> Result<Connection> {
+    let connection = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let level = match options.sync {
         Sync::Full => "FULL",
         Sync::Normal => "NORMAL",
     };
@@ -188,15 +187,15 @@ pub(super) fn connect_writer(path: &Path, sync: Sync) -> Result<Connection> {
             "PRAGMA synchronous={level}; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit={WAL_BYTES_MAX};
              PRAGMA cache_size=-{WRITER_CACHE_KIB}; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY;"
         ))
-        .map_err(|error| told(path, error))?;
+        .map_err(|error| told(&options.path, error))?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
 /// A connection that only reads.
-pub(super) fn connect_reader(path: &Path) -> Result<Connection> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let told = |error| told(path, error);
+pub(super) fn connect_reader(options: &SqliteOptions) -> Result<Connection> {
+    let connection = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let told = |error| told(&options.path, error);
     connection
         .execute_batch(&format!(
             "PRAGMA query_only=ON; PRAGMA mmap_size={MMAP_BYTES}; PRAGMA temp_store=MEMORY;"

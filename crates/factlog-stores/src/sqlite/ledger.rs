@@ -91,7 +91,12 @@ impl OpenLedger<'_> {
         }
         drop(rows);
         drop(statement);
-        if removed { self.load_removals() } else { Ok(()) }
+        if removed {
+            // Events that were never seen here may have come and gone: only the file knows the versions now.
+            self.heads.streams.clear();
+            self.load_removals()?;
+        }
+        Ok(())
     }
 
     fn load_removals(&mut self) -> Result<()> {

@@ -18,6 +18,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use factlog::limits::QUEUE_APPENDS_MAX;
@@ -39,7 +40,12 @@ pub struct SqliteOptions {
     pub path: PathBuf,
     /// What an acknowledged append survives.
     pub sync: Sync,
+    /// How long to wait for another process that writes, before giving up.
+    pub lock_wait: Duration,
 }
+
+/// Long enough for other processes' writes to pass; shorter than a person's patience.
+const LOCK_WAIT_MS: u64 = 10_000;
 
 /// What an acknowledged append survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,7 +60,7 @@ pub enum Sync {
 impl SqliteOptions {
     /// A file, fully durable.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), sync: Sync::Full }
+        Self { path: path.into(), sync: Sync::Full, lock_wait: Duration::from_millis(LOCK_WAIT_MS) }
     }
 }
 
@@ -81,11 +87,11 @@ impl SqliteStore {
         if let Some(kind) = system::network_file_system(&path) {
             tracing::warn!(path = %path.display(), "the log is on {kind}, whose locks cannot be trusted: keep it to one process");
         }
-        let mut connection = file::connect_writer(&path, options.sync)?;
+        let mut connection = file::connect_writer(options)?;
         let told = |error| error::told(&path, error);
         let read_only = connection.is_readonly("main").map_err(told)?;
         let head = query::head(&connection).map_err(|error| error.context(path.display()))?;
-        let shared = Arc::new(Shared::new(path.clone(), head));
+        let shared = Arc::new(Shared::new(options.clone(), head));
         let noted = Arc::downgrade(&shared);
         connection
             .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
@@ -103,7 +109,7 @@ impl SqliteStore {
             .map_err(|error| Error::unavailable(format!("no thread can be started: {error}")))?;
         Ok(Self {
             about: about(options),
-            readers: Arc::new(Readers::new(path.clone())),
+            readers: Arc::new(Readers::new(options.clone())),
             path,
             shared,
             jobs,

@@ -1,12 +1,12 @@
 //! Connections that read, a few at a time, each page in a snapshot of its own.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use factlog::{Error, Result};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use super::SqliteOptions;
 use super::error::told;
 use super::file::connect_reader;
 use super::row::Names;
@@ -23,14 +23,14 @@ pub(super) struct Reader {
 
 #[derive(Debug)]
 pub(super) struct Readers {
-    path: PathBuf,
+    options: SqliteOptions,
     idle: Mutex<Vec<Reader>>,
     turns: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(READERS_MAX)) }
+    pub(super) fn new(options: SqliteOptions) -> Self {
+        Self { options, idle: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
     /// Runs one read on a thread for such work. The transaction ends with it.
@@ -45,12 +45,13 @@ impl Readers {
             let _turn = turn;
             let mut reader = readers.take()?;
             let begun = reader.connection.execute_batch("BEGIN");
-            let outcome = begun.map_err(|error| told(&readers.path, error)).and_then(|()| read(&mut reader));
+            let outcome =
+                begun.map_err(|error| told(&readers.options.path, error)).and_then(|()| read(&mut reader));
             // A connection that cannot end its transaction is dropped rather than used again.
             if reader.connection.execute_batch("COMMIT").is_ok() && !readers.turns.is_closed() {
                 readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
             }
-            outcome.map_err(|error| error.context(readers.path.display()))
+            outcome.map_err(|error| error.context(readers.options.path.display()))
         });
         done.await.map_err(|error| Error::stopped(format!("a read has failed: {error}")))?
     }
@@ -59,7 +60,7 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(reader) => Ok(reader),
-            None => Ok(Reader { connection: connect_reader(&self.path)?, names: Names::default() }),
+            None => Ok(Reader { connection: connect_reader(&self.options)?, names: Names::default() }),
         }
     }
 

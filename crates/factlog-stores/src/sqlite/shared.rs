@@ -1,7 +1,6 @@
 //! What the threads of one store share, and the thread that keeps house: it hears of other processes, and keeps the
 //! write-ahead log short.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use factlog::{Error, Position, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::{file, query};
+use super::{SqliteOptions, file, query};
 
 /// How often other processes' appends are looked for.
 const HEAD_POLL_MS: u64 = 5;
@@ -23,7 +22,7 @@ const RESTART_PAGES: i64 = 6_144;
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    path: PathBuf,
+    options: SqliteOptions,
     /// None once the store is closed.
     published: Mutex<Option<watch::Sender<Position>>>,
     /// None before it is started; dropping the sender ends it.
@@ -42,9 +41,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(super) fn new(path: PathBuf, head: Position) -> Self {
+    pub(super) fn new(options: SqliteOptions, head: Position) -> Self {
         Self {
-            path,
+            options,
             published: Mutex::new(Some(watch::Sender::new(head))),
             keeper: Mutex::new(None),
             stopped: Mutex::new(None),
@@ -118,10 +117,10 @@ impl Shared {
             return;
         }
         let (alive, ended) = std::sync::mpsc::channel();
-        let (path, shared) = (shared.path.clone(), Arc::downgrade(shared));
+        let (options, shared) = (shared.options.clone(), Arc::downgrade(shared));
         let started =
             std::thread::Builder::new().name("factlog-keeper".into()).spawn(
-                move || match file::connect_writer(&path, super::Sync::Full) {
+                move || match file::connect_writer(&options) {
                     Ok(connection) => keep(&connection, &shared, &ended),
                     Err(error) => tracing::warn!(%error, "other processes' appends are not heard of"),
                 },

@@ -1,4 +1,4 @@
-//! The suite that every backend runs: one named test per promise of [`Store`](crate::Store) and per limit.
+//! The suite that every backend runs: one named test per promise of [`Store`](trait@crate::Store) and per limit.
 //!
 //! ```ignore
 //! factlog::conformance!(MyBackend::new());

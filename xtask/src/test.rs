@@ -1,0 +1,27 @@
+//! `cargo xtask test`: everything a change must pass. The test runner comes last, so that its summary does.
+
+use anyhow::Result;
+
+use crate::{check, readme, step};
+
+/// What every build of the tests asks of cargo, so that one build serves all the steps.
+const EVERYTHING: [&str; 3] = ["--workspace", "--all-features", "--locked"];
+
+/// Every check and every test. What a test needs besides the toolchain is to be provided before the build.
+pub(crate) fn run() -> Result<()> {
+    check::without_house_rules()?;
+    step::run("build", step::cargo(["build", "--all-targets"]).args(EVERYTHING))?;
+    step::run("documentation tests", step::cargo(["test", "--doc"]).args(EVERYTHING))?;
+    readme::commands()?;
+    runner(&[])
+}
+
+/// The test runner alone, given these arguments: cargo-nextest where it is installed, `cargo test` elsewhere.
+pub(crate) fn runner(passed_on: &[&str]) -> Result<()> {
+    let mut command = if step::cargo_has("nextest") {
+        step::cargo(["nextest", "run", "--no-fail-fast"])
+    } else {
+        step::cargo(["test", "--tests", "--no-fail-fast"])
+    };
+    step::closing("tests", command.args(EVERYTHING).args(passed_on))
+}
