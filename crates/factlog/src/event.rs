@@ -350,8 +350,14 @@ struct EventFields {
     #[serde(default)]
     tags: Vec<Tag>,
     metadata: Option<Json>,
+    // null is data like any other, and not the same as none.
+    #[serde(default, deserialize_with = "given")]
     data: Option<Json>,
     expect: Option<Expect>,
+}
+
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(deserializer).map(Some)
 }
 
 impl EventFields {

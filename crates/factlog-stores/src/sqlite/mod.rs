@@ -253,7 +253,7 @@ impl Store for SqliteStore {
 
     async fn close(&self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
-        self.readers.close();
+        self.readers.finish().await;
         let outcome = match self.jobs.send(Job::Close { answer }).await {
             Ok(()) => answered.await.unwrap_or(Ok(())),
             // It is closed already.

@@ -64,6 +64,14 @@ impl Readers {
         }
     }
 
+    /// Waits for the reads that are going on, and closes.
+    pub(super) async fn finish(&self) {
+        // An error means that it is closed already.
+        let last = self.turns.acquire_many(READERS_MAX as u32).await.ok();
+        self.close();
+        drop(last);
+    }
+
     /// No more reads; the connections are closed.
     pub(super) fn close(&self) {
         self.turns.close();

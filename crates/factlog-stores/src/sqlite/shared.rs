@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use factlog::{Error, Position, Timestamp};
@@ -26,7 +27,7 @@ pub(super) struct Shared {
     /// None once the store is closed.
     published: Mutex<Option<watch::Sender<Position>>>,
     /// None before it is started; dropping the sender ends it.
-    keeper: Mutex<Option<std::sync::mpsc::Sender<()>>>,
+    keeper: Mutex<Option<(std::sync::mpsc::Sender<()>, JoinHandle<()>)>>,
     stopped: Mutex<Option<Error>>,
     restart_wish: AtomicBool,
     /// Pages in the write-ahead log after the last commit of this process.
@@ -97,7 +98,14 @@ impl Shared {
 
     pub(super) fn close(&self) {
         lock(&self.published).take();
-        lock(&self.keeper).take();
+        let keeper = lock(&self.keeper).take();
+        if let Some((alive, thread)) = keeper {
+            drop(alive);
+            // Its connection must be gone before the last one folds the file.
+            if thread.join().is_err() {
+                tracing::error!("the keeper has panicked");
+            }
+        }
     }
 
     /// Notes how long the write-ahead log is; called by SQLite after each commit of the writer.
@@ -126,7 +134,7 @@ impl Shared {
                 },
             );
         match started {
-            Ok(_) => *keeper = Some(alive),
+            Ok(thread) => *keeper = Some((alive, thread)),
             Err(error) => tracing::warn!(%error, "other processes' appends are not heard of"),
         }
     }
