@@ -96,14 +96,19 @@ impl<P: Projection> Projected<P> {
     /// What stopped it, when it has stopped.
     pub async fn caught_up(&self, position: Position) -> Result<()> {
         let mut progress = self.shared.progress.subscribe();
-        let reached = progress
-            .wait_for(|progress| progress.position >= position || progress.stopped.is_some())
-            .await
-            .map_err(|_| Error::stopped("the projection has ended"))?;
-        match &reached.stopped {
-            Some(error) if reached.position < position => Err(error.clone()),
-            _ => Ok(()),
+        let mut ended = self.runner.ended.clone();
+        let reached = tokio::select! {
+            biased;
+            reached = progress.wait_for(|now| now.position >= position || now.stopped.is_some()) => {
+                reached.map(|now| now.clone()).unwrap_or_default()
+            }
+            // It ends without a word only by a panic in `apply`.
+            _ = ended.changed() => self.shared.progress.borrow().clone(),
+        };
+        if reached.position >= position {
+            return Ok(());
         }
+        Err(reached.stopped.unwrap_or_else(|| Error::stopped(format!("projection {} has ended", P::NAME))))
     }
 
     /// Builds the state anew from the first event, beside the one that is served, and then switches.
@@ -132,6 +137,7 @@ pub struct ProjectionGroup {
     slots: Vec<Box<dyn Slot>>,
     runner: Arc<Runner>,
     switches: mpsc::UnboundedReceiver<Switch>,
+    running: watch::Sender<()>,
     partial: bool,
 }
 
@@ -139,6 +145,8 @@ pub struct ProjectionGroup {
 struct Runner {
     switches: mpsc::UnboundedSender<Switch>,
     stop: watch::Sender<bool>,
+    /// Closes when the task has ended, however it did.
+    ended: watch::Receiver<()>,
 }
 
 impl Drop for Runner {
@@ -159,8 +167,9 @@ struct Switch {
 impl ProjectionGroup {
     pub(crate) fn new(log: Arc<Inner>) -> Self {
         let (sender, switches) = mpsc::unbounded_channel();
-        let runner = Arc::new(Runner { switches: sender, stop: watch::Sender::new(false) });
-        Self { log, slots: Vec::new(), runner, switches, partial: false }
+        let (running, ended) = watch::channel(());
+        let runner = Arc::new(Runner { switches: sender, stop: watch::Sender::new(false), ended });
+        Self { log, slots: Vec::new(), runner, switches, running, partial: false }
     }
 
     /// Lets the projections added from here on begin with what a removal has left.
@@ -201,8 +210,12 @@ impl ProjectionGroup {
     /// Begins to follow, in a task of its own.
     pub fn start(self) {
         let stop = self.runner.stop.subscribe();
-        drop(self.runner);
-        tokio::spawn(run(self.log, self.slots, self.switches, stop));
+        let running = self.running;
+        let task = run(self.log, self.slots, self.switches, stop);
+        tokio::spawn(async move {
+            let _running = running;
+            task.await;
+        });
     }
 }
 

@@ -276,6 +276,32 @@ pub async fn a_projection_that_cannot_take_an_event_says_so(backend: Arc<dyn Bac
     assert_eq!(tally.position(), Position(1));
 }
 
+/// A projection whose code panics at the third event.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Panicking(u64);
+
+impl Projection for Panicking {
+    const NAME: &'static str = "panicking";
+    const REVISION: u32 = 1;
+    fn filter() -> Filter {
+        Filter::all()
+    }
+    fn apply(&mut self, event: &Event) -> Result<(), Invalid> {
+        assert!(event.position < Position(3), "a mistake in a projection");
+        self.0 += 1;
+        Ok(())
+    }
+}
+
+pub async fn a_projection_that_panics_ends_and_nobody_waits_for_ever(backend: Arc<dyn Backend>) {
+    let log = open(&backend).await;
+    fill(&log, "task-1", 5).await;
+    let panicking = log.project::<Panicking>().await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, panicking.caught_up(Position(5))).await.expect("it ends");
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Stopped);
+    assert_eq!(panicking.with(|state| state.0), 2, "the last state stays readable");
+}
+
 pub async fn several_projections_share_one_reading(backend: Arc<dyn Backend>) {
     let log = open(&backend).await;
     fill(&log, "task-1", 100).await;

@@ -95,6 +95,7 @@ macro_rules! conformance {
             a_projection_of_a_new_revision_is_built_anew,
             a_rebuilt_projection_switches_to_the_same_state,
             a_projection_that_cannot_take_an_event_says_so,
+            a_projection_that_panics_ends_and_nobody_waits_for_ever,
             several_projections_share_one_reading,
             a_projection_at_a_moment_is_as_it_was,
             the_largest_names_and_values_are_kept,
