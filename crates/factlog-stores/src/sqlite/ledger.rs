@@ -52,8 +52,11 @@ fn failed(error: rusqlite::Error) -> Error {
 impl OpenLedger<'_> {
     /// Takes in what other connections have written; says whether there were events.
     pub(super) fn refresh(&mut self) -> Result<bool> {
-        let version: i64 =
-            self.connection.pragma_query_value(None, "data_version", |row| row.get(0)).map_err(failed)?;
+        let version: i64 = self
+            .connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(failed)?;
         if self.heads.data_version == Some(version) {
             return Ok(false);
         }

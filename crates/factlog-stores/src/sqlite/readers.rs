@@ -21,6 +21,12 @@ pub(super) struct Reader {
     pub(super) names: Names,
 }
 
+impl Reader {
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Readers {
     options: SqliteOptions,
@@ -44,11 +50,11 @@ impl Readers {
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let mut reader = readers.take()?;
-            let begun = reader.connection.execute_batch("BEGIN");
+            let begun = reader.execute("BEGIN");
             let outcome =
                 begun.map_err(|error| told(&readers.options.path, error)).and_then(|()| read(&mut reader));
             // A connection that cannot end its transaction is dropped rather than used again.
-            if reader.connection.execute_batch("COMMIT").is_ok() && !readers.turns.is_closed() {
+            if reader.execute("COMMIT").is_ok() && !readers.turns.is_closed() {
                 readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
             }
             outcome.map_err(|error| error.context(readers.options.path.display()))

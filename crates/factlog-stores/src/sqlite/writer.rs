@@ -212,7 +212,7 @@ impl Writer {
             self.undo();
             self.stop_on(error);
             jobs.for_each(|job| job.refuse(error));
-        } else if let Err(error) = self.connection.execute_batch("COMMIT") {
+        } else if let Err(error) = self.execute("COMMIT") {
             undone = Some(self.failed_commit(error));
         } else {
             self.shared.committed(self.heads.position, began.elapsed());
@@ -229,8 +229,13 @@ impl Writer {
         }
     }
 
+    /// Runs a statement that is prepared once.
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
+    }
+
     fn begin(&mut self) -> Result<()> {
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| told(&self.path, error))?;
+        self.execute("BEGIN IMMEDIATE").map_err(|error| told(&self.path, error))?;
         let known = self.heads.position > Position::START;
         let changed = OpenLedger { connection: &self.connection, heads: &mut self.heads }.refresh()?;
         self.others_write = known && changed;
