@@ -13,6 +13,8 @@ pub(crate) enum Failure {
     Told(u8),
     /// Nobody reads the output any more.
     BrokenPipe,
+    /// The output cannot be written; what was to be recorded is recorded.
+    Output(std::io::Error),
 }
 
 /// Success and every kind of failure have one exit code, for ever: docs/cli.md lists them.
@@ -38,7 +40,7 @@ impl From<std::io::Error> for Failure {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Self::BrokenPipe;
         }
-        Self::Error(Error::unavailable(error.to_string()).with_cause(error))
+        Self::Output(error)
     }
 }
 
@@ -64,22 +66,28 @@ impl Failure {
             Self::Told(code) => ExitCode::from(code),
             // `factlog list | head` is a success.
             Self::BrokenPipe => ExitCode::SUCCESS,
+            Self::Output(error) => {
+                say(&format!("standard output: {error}"), None);
+                ExitCode::from(exit::FAILURE)
+            }
             Self::Error(error) => {
-                let mut stderr = anstream::stderr();
-                say(&mut stderr, &error);
+                say(&error.to_string(), error.hint());
                 ExitCode::from(code_of(error.kind()))
             }
         }
     }
 }
 
-fn say(stderr: &mut impl std::io::Write, error: &Error) {
+fn say(message: &str, hint: Option<&str>) {
+    use std::io::Write;
+
     use anstyle::{AnsiColor, Style};
+    let mut stderr = anstream::stderr();
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
     let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
     // When even stderr is gone there is nobody to tell.
-    let _ = writeln!(stderr, "{red}error:{red:#} {error}");
-    if let Some(hint) = error.hint() {
+    let _ = writeln!(stderr, "{red}error:{red:#} {message}");
+    if let Some(hint) = hint {
         let _ = writeln!(stderr, "{cyan}hint:{cyan:#} {hint}");
     }
 }

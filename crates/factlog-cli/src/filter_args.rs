@@ -5,6 +5,7 @@ use factlog::{
     Count, Counter, EventLog, Filter, Group, GroupBy, Position, Reading, Result, TimeRange, Timestamp,
 };
 
+use crate::flag::all;
 use crate::person_time::{self, End};
 
 /// Which events. Different flags narrow; the same flag again widens.
@@ -120,10 +121,6 @@ impl Selection {
     }
 }
 
-fn all<T: std::str::FromStr<Err = factlog::Error>>(flag: &str, texts: &[String]) -> Result<Vec<T>> {
-    texts.iter().map(|text| text.parse().map_err(|error: factlog::Error| error.context(flag))).collect()
-}
-
 /// One end of the range: a position, or a time.
 enum Bound {
     Position(Position),
@@ -157,13 +154,14 @@ impl FilterArgs {
             Some(Bound::Time(to)) => time.to = Some(to),
             None => {}
         }
-        if self.recorded {
-            selection.filter.recorded = time;
-        } else {
-            selection.filter.time = time;
-        }
+        *self.clock(&mut selection.filter) = time;
         selection.filter.check()?;
         Ok(selection)
+    }
+
+    /// The time that the flags speak of.
+    pub(crate) fn clock<'a>(&self, filter: &'a mut Filter) -> &'a mut TimeRange {
+        if self.recorded { &mut filter.recorded } else { &mut filter.time }
     }
 
     fn fields(&self) -> Result<Filter> {

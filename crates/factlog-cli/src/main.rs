@@ -6,6 +6,7 @@ mod demo_events;
 mod docs;
 mod failure;
 mod filter_args;
+mod flag;
 mod output;
 mod person_time;
 mod settings;
@@ -37,7 +38,11 @@ fn main() -> ExitCode {
 fn start_logging(verbose: u8) {
     use tracing_subscriber::EnvFilter;
     let level = ["warn", "info", "debug", "trace"][usize::from(verbose.min(3))];
-    let filter = EnvFilter::try_from_env("FACTLOG_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let chosen = std::env::var("FACTLOG_LOG").ok().filter(|levels| verbose == 0 && !levels.is_empty());
+    let filter = EnvFilter::try_new(chosen.as_deref().unwrap_or(level)).unwrap_or_else(|error| {
+        output::note(format_args!("note: FACTLOG_LOG is not understood: {error}"));
+        EnvFilter::new(level)
+    });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

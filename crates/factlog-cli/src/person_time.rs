@@ -50,7 +50,9 @@ pub(crate) fn parse(text: &str, end: End, now: Timestamp) -> Result<Timestamp> {
 pub(crate) fn parse_future(text: &str, now: Timestamp) -> Result<Timestamp> {
     match span(text) {
         Some(span) => moment(now.to_jiff().to_zoned(TimeZone::UTC).checked_add(span)),
-        None => parse(text, End::From, now),
+        None => parse(text, End::From, now).map_err(|error| {
+            error.with_hint("write 2026-11-20T23:44:30Z, 2026-11-20, or a span from now such as 30m")
+        }),
     }
 }
 

@@ -74,17 +74,18 @@ impl Settings {
             match in_file {
                 Some((value, path)) => Setting {
                     name,
-                    value: Some(if name == "store" { beside(path, &value) } else { value }),
+                    value: Some(if name == "store" { beside(path, value) } else { value }),
                     origin: format!("file {}", path.display()),
                 },
                 None => Setting { name, value: default.map(str::to_owned), origin: "default".to_owned() },
             }
         };
         let format = format.map(|format| format.name().to_owned());
-        let settings = Self {
+        let mut settings = Self {
             store: pick("store", store.map(str::to_owned), Some(STORE_DEFAULT), |file| &file.store),
             format: pick("format", format, None, |file| &file.format),
         };
+        settings.store.value = settings.store.value.map(|url| at_home(url, world.variable));
         settings.format()?;
         Ok(settings)
     }
@@ -126,11 +127,21 @@ fn read(path: &Path) -> Result<File> {
 }
 
 /// A path in a settings file is meant from where the file is.
-fn beside(file: &Path, url: &str) -> String {
+fn beside(file: &Path, url: String) -> String {
     match (url.strip_prefix("sqlite:"), file.parent()) {
-        (Some(path), Some(folder)) if !path.starts_with('/') && !Path::new(path).is_absolute() => {
+        (Some(path), Some(folder))
+            if !path.starts_with('/') && !path.starts_with("~/") && !Path::new(path).is_absolute() =>
+        {
             format!("sqlite:{}", folder.join(path).display())
         }
-        _ => url.to_owned(),
+        _ => url,
+    }
+}
+
+/// `~/` is the home folder here too: behind `sqlite:` no shell sees it.
+fn at_home(url: String, variable: &dyn Fn(&str) -> Option<OsString>) -> String {
+    match (url.strip_prefix("sqlite:~/"), variable("HOME").filter(|home| !home.is_empty())) {
+        (Some(path), Some(home)) => format!("sqlite:{}", Path::new(&home).join(path).display()),
+        _ => url,
     }
 }

@@ -4,46 +4,42 @@ use factlog::{Health, Report};
 
 use super::Context;
 use crate::failure::{Failure, Outcome, exit};
-use crate::output::{Format, Listing};
+use crate::output::Listing;
 
 pub(crate) async fn check(context: &Context) -> Outcome {
+    let format = context.format("check", Listing::FORMATS)?;
     let log = context.open().await?;
     let report = log.check().await?;
-    report_listing(&report)?.print(context.format_or(Format::Table))?;
+    report_listing(&report)?.print(format)?;
     log.close().await?;
     if report.problems.is_empty() { Ok(()) } else { Err(Failure::Told(exit::CORRUPT)) }
 }
 
-fn pair(name: &str, value: impl ToString) -> Vec<String> {
+fn pair(name: &str, value: &impl ToString) -> Vec<String> {
     vec![name.to_owned(), value.to_string()]
 }
 
-fn listing(command: &'static str, rows: Vec<Vec<String>>, json: serde_json::Value) -> Listing {
-    Listing {
-        command,
-        headings: vec!["WHAT".to_owned(), "VALUE".to_owned()],
-        rows,
-        numbers: Vec::new(),
-        json,
-    }
+fn listing(rows: Vec<Vec<String>>, json: serde_json::Value) -> Listing {
+    Listing { headings: vec!["WHAT".to_owned(), "VALUE".to_owned()], rows, numbers: Vec::new(), json }
 }
 
 fn report_listing(report: &Report) -> Outcome<Listing> {
     let mut rows = vec![
-        pair("events", report.events),
-        pair("streams", report.streams),
-        pair("newest position", report.head),
-        pair("removed on purpose", report.removed),
+        pair("events", &report.events),
+        pair("streams", &report.streams),
+        pair("newest position", &report.head),
+        pair("removed on purpose", &report.removed),
     ];
     rows.extend(report.problems.iter().map(|problem| pair("PROBLEM", problem)));
     rows.extend(report.warnings.iter().map(|warning| pair("warning", warning)));
     if report.problems.is_empty() {
-        rows.push(pair("result", "everything is as it was written"));
+        rows.push(pair("result", &"no problem was found"));
     }
-    Ok(listing("check", rows, serde_json::to_value(report)?))
+    Ok(listing(rows, serde_json::to_value(report)?))
 }
 
 pub(crate) async fn health(context: &Context) -> Outcome {
+    let format = context.format("health", Listing::FORMATS)?;
     let log = context.open().await?;
     let health = log.health().await;
     let about = log.about().clone();
@@ -51,17 +47,17 @@ pub(crate) async fn health(context: &Context) -> Outcome {
     json["store"] = serde_json::to_value(&about)?;
     let mut rows = vec![pair("store", &about.url), pair("durability", &about.durability)];
     rows.extend(health_rows(&health));
-    listing("health", rows, json).print(context.format_or(Format::Table))?;
+    listing(rows, json).print(format)?;
     log.close().await?;
     if health.healthy { Ok(()) } else { Err(Failure::Told(exit::FAILURE)) }
 }
 
 fn health_rows(health: &Health) -> Vec<Vec<String>> {
     let mut rows = vec![
-        pair("healthy", if health.healthy { "yes" } else { "no" }),
-        pair("newest position", health.head),
+        pair("healthy", &if health.healthy { "yes" } else { "no" }),
+        pair("newest position", &health.head),
     ];
-    rows.extend(health.bytes.map(|bytes| pair("bytes", bytes)));
+    rows.extend(health.bytes.map(|bytes| pair("bytes", &bytes)));
     rows.extend(health.problem.as_ref().map(|problem| pair("problem", problem)));
     rows
 }

@@ -5,10 +5,11 @@ use serde_json::json;
 use super::Context;
 use crate::cli::{ConfigAction, ConfigArgs};
 use crate::failure::Outcome;
-use crate::output::{Format, Listing};
+use crate::output::Listing;
 
 pub(crate) fn run(context: &Context, args: &ConfigArgs) -> Outcome {
     let ConfigAction::Show { origin } = args.action;
+    let format = context.format("config show", Listing::FORMATS)?;
     let settings = [&context.settings.store, &context.settings.format];
     let mut headings = vec!["SETTING".to_owned(), "VALUE".to_owned()];
     if origin {
@@ -29,12 +30,6 @@ pub(crate) fn run(context: &Context, args: &ConfigArgs) -> Outcome {
         }
         json
     });
-    let listing = Listing {
-        command: "config show",
-        headings,
-        rows: rows.collect(),
-        numbers: Vec::new(),
-        json: json.collect(),
-    };
-    listing.print(context.format_or(Format::Table))
+    let listing = Listing { headings, rows: rows.collect(), numbers: Vec::new(), json: json.collect() };
+    listing.print(format)
 }

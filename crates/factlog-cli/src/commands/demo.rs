@@ -20,17 +20,21 @@ use crate::output::stdout;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run() -> Outcome {
-    let folder = tempfile::TempDir::with_prefix("factlog-demo-")?;
+    let folder = tempfile::TempDir::with_prefix("factlog-demo-").map_err(scratch)?;
     let outcome = tour(folder.path()).await;
     // Also after a failure nothing is left behind.
-    folder.close()?;
+    folder.close().map_err(scratch)?;
     outcome
+}
+
+fn scratch(cause: std::io::Error) -> Error {
+    Error::unavailable(format!("the scratch folder of the demo: {cause}")).with_cause(cause)
 }
 
 async fn tour(folder: &Path) -> Outcome {
     let url = format!("sqlite:{}", folder.join("demo.db").display());
     let run_file = folder.join("run.jsonl");
-    std::fs::write(&run_file, EVENTS)?;
+    std::fs::write(&run_file, EVENTS).map_err(scratch)?;
     let run_file = run_file.display().to_string();
 
     say(
@@ -83,7 +87,8 @@ fn prompt(command: &str) -> Outcome {
 /// Shows a command and really runs it.
 async fn command(url: &str, words: &[&str], shown: &str) -> Outcome {
     prompt(shown)?;
-    let all = ["factlog", "--store", url].into_iter().chain(words.iter().copied());
+    // Whatever format somebody prefers: here it is for eyes.
+    let all = ["factlog", "--format", "table", "--store", url].into_iter().chain(words.iter().copied());
     let cli = Cli::try_parse_from(all).map_err(|error| Error::invalid(error.to_string()))?;
     Box::pin(super::run(cli)).await
 }
@@ -128,7 +133,7 @@ async fn follow(url: &str) -> Outcome {
     let done = serde_json::json!({"agentId": "writer", "result": {"examples": 12}});
     let completed = NewEvent::new("task-examples", "task:completed", done)?.with_causation(started.id);
     let appended = other.append([started.with_source("writer")?, completed.with_source("writer")?]).await?;
-    let mut writer = crate::output::EventWriter::live(stdout(), crate::output::Format::Table)?;
+    let mut writer = crate::output::EventWriter::live(stdout(), crate::output::Format::Table);
     let mut seen = Position::START;
     while seen < appended.last() {
         let next = tokio::time::timeout(PATIENCE, following.next()).await;

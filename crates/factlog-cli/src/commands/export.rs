@@ -8,9 +8,7 @@ use crate::output::{EventWriter, Format, stdout};
 pub(crate) async fn run(context: &Context, args: &ExportArgs) -> Outcome {
     let selection = args.filter.selection()?;
     let formats = [Format::Jsonl, Format::Json, Format::Csv, Format::Cloudevents];
-    // A table that somebody prefers for looking is no reason to export one.
-    let chosen = context.format_or(Format::Jsonl);
-    let format = chosen.one_of("export", &formats)?;
+    let format = context.format("export", &formats)?;
     let log = context.open().await?;
     note_removed(&log, &selection).await?;
     list::write(&log, &selection, &args.slice, EventWriter::new(stdout(), format)).await?;

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
-use factlog::Error;
+use factlog::{Error, Result};
 use factlog_adapters::{Imported, Progress, claude_code, jsonl};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -15,11 +15,13 @@ use crate::output::{Format, note, stdout};
 /// Rejected lines that are named on standard error; the result has more of them.
 const REJECTED_SHOWN: usize = 20;
 
+const NAME_IT: &str = "name their folder: factlog import claude-code PATH";
+
 pub(crate) async fn run(context: &Context, args: ImportArgs) -> Outcome {
-    let format =
-        context.format_or(Format::Table).one_of("import", &[Format::Table, Format::Json, Format::Jsonl])?;
+    let format = context.format("import", &[Format::Table, Format::Json, Format::Jsonl])?;
     let (imported, lenient) = match args.from {
         ImportFrom::Jsonl { paths, lenient } => {
+            must_exist(&paths)?;
             let log = context.open_or_create().await?;
             let bar = Bar::new();
             let imported = jsonl::import(&log, &paths, &mut |progress| bar.show(&progress)).await;
@@ -30,6 +32,7 @@ pub(crate) async fn run(context: &Context, args: ImportArgs) -> Outcome {
         }
         ImportFrom::ClaudeCode { paths, with_progress, lenient } => {
             let paths = if paths.is_empty() { vec![default_root()?] } else { paths };
+            must_exist(&paths)?;
             let options = claude_code::Options { with_progress };
             let log = context.open_or_create().await?;
             let bar = Bar::new();
@@ -47,9 +50,22 @@ pub(crate) async fn run(context: &Context, args: ImportArgs) -> Outcome {
 
 fn default_root() -> Outcome<PathBuf> {
     let root = claude_code::default_root(|name| std::env::var_os(name));
-    Ok(root.ok_or_else(|| {
-        Error::invalid("there is no home folder to look in").with_hint("name the folder of the transcripts")
-    })?)
+    let root = root.ok_or_else(|| Error::invalid("there is no home folder to look in").with_hint(NAME_IT))?;
+    if root.is_dir() {
+        return Ok(root);
+    }
+    Err(Error::not_found(format!("Claude Code has left no transcripts at {}", root.display()))
+        .with_hint(NAME_IT)
+        .into())
+}
+
+/// A misspelt path must not leave an empty log behind.
+fn must_exist(paths: &[PathBuf]) -> Result<()> {
+    match paths.iter().find(|path| path.as_os_str() != "-" && !path.exists()) {
+        None => Ok(()),
+        Some(path) => Err(Error::not_found(format!("{}: no such file or folder", path.display()))
+            .with_hint("check the spelling, and that the path is meant from the folder you are in")),
+    }
 }
 
 fn print(imported: &Imported, format: Format) -> Outcome {
@@ -74,7 +90,9 @@ fn print(imported: &Imported, format: Format) -> Outcome {
         note(format_args!("… and {more} more rejected lines"));
     }
     if imported.pending > 0 {
-        note(format_args!("note: {} half-written last lines are left for the next run", imported.pending));
+        note(format_args!("note: half-written last lines, left for the next run: {}", imported.pending));
+    } else if imported.read == 0 {
+        note("note: there was nothing to import");
     }
     Ok(())
 }

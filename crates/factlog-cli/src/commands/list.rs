@@ -15,7 +15,7 @@ const SHOWN_ON_TERMINAL: usize = 50;
 
 pub(crate) async fn run(context: &Context, args: &ListArgs) -> Outcome {
     let selection = args.filter.selection()?;
-    let format = context.format_or(Format::Table);
+    let format = context.format("list", Format::ALL)?;
     let log = context.open().await?;
     note_removed(&log, &selection).await?;
     let mut slice = args.slice.clone();

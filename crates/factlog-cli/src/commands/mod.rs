@@ -1,6 +1,7 @@
 //! One command, one file.
 
 mod append;
+mod append_lines;
 mod check;
 mod config;
 mod demo;
@@ -15,7 +16,7 @@ mod stats;
 mod streams;
 
 use clap::CommandFactory;
-use factlog::EventLog;
+use factlog::{Error, EventLog, Result};
 use factlog_stores::Open;
 
 use crate::cli::{Cli, Command};
@@ -27,23 +28,39 @@ use crate::settings::{Settings, World};
 /// What a command has to work with.
 pub(crate) struct Context {
     pub(crate) settings: Settings,
-    format: Option<Format>,
+    /// The format that a flag asks for.
+    asked: Option<Format>,
+    /// The format that the settings prefer.
+    preferred: Option<Format>,
 }
 
 impl Context {
-    /// The chosen format, or the command's own.
-    pub(crate) fn format_or(&self, default: Format) -> Format {
-        self.format.unwrap_or(default)
+    /// The format to write in, of those that a command can; the first is its own.
+    ///
+    /// A flag that asks for another one is an error. A preference that does not fit is none: who likes tables may
+    /// export all the same.
+    pub(crate) fn format(&self, command: &str, formats: &[Format]) -> Result<Format> {
+        if let Some(asked) = self.asked {
+            return asked.one_of(command, formats);
+        }
+        let preferred = self.preferred.filter(|preferred| formats.contains(preferred));
+        Ok(preferred.unwrap_or(formats[0]))
     }
 
     /// The log, which must be there.
     pub(crate) async fn open(&self) -> Outcome<EventLog> {
-        Ok(factlog_stores::open(self.settings.url(), Open::Existing).await?)
+        self.open_as(Open::Existing).await
     }
 
     /// The log, made if it is not there.
     pub(crate) async fn open_or_create(&self) -> Outcome<EventLog> {
-        Ok(factlog_stores::open(self.settings.url(), Open::Create).await?)
+        self.open_as(Open::Create).await
+    }
+
+    async fn open_as(&self, open: Open) -> Outcome<EventLog> {
+        let store = &self.settings.store;
+        tracing::info!("the log is {} ({})", self.settings.url(), store.origin);
+        Ok(factlog_stores::open(self.settings.url(), open).await?)
     }
 }
 
@@ -59,10 +76,13 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Docs => return crate::docs::print(),
         _ => {}
     }
-    let folder = std::env::current_dir()?;
+    let folder = std::env::current_dir().map_err(|cause| {
+        Error::unavailable(format!("the folder you are in: {cause}"))
+            .with_hint("it may have been removed: cd to another")
+    })?;
     let world = World { variable: &|name| std::env::var_os(name), folder: &folder };
     let settings = Settings::load(cli.store.as_deref(), cli.format, &world)?;
-    let context = Context { format: settings.format()?, settings };
+    let context = Context { asked: cli.format, preferred: settings.format()?, settings };
     match cli.command {
         Command::Append(args) => append::run(&context, args).await,
         Command::Import(args) => import::run(&context, args).await,
@@ -79,6 +99,18 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Config(args) => config::run(&context, &args),
         Command::Demo => demo::run().await,
         Command::Completions(_) | Command::Docs => Ok(()),
+    }
+}
+
+/// Runs what goes on until Ctrl-C, which ends it as if it had ended by itself.
+pub(crate) async fn until_interrupted(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::select! {
+        // Ctrl-C is listened for before anything is shown.
+        biased;
+        interrupted = tokio::signal::ctrl_c() => {
+            Ok(interrupted.map_err(|cause| Error::stopped(format!("Ctrl-C cannot be listened for: {cause}")))?)
+        }
+        done = work => done,
     }
 }
 

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::sync::Arc;
 
 use factlog::{Error, Event, EventId, EventLog, Filter, Position};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Context;
 use crate::cli::ShowArgs;
 use crate::failure::Outcome;
-use crate::output::{Format, stdout};
+use crate::output::{Format, pretty, stdout};
 
 /// Causes of causes that are followed back.
 const CAUSES_MAX: usize = 100;
@@ -25,13 +25,16 @@ struct Shown {
 }
 
 pub(crate) async fn run(context: &Context, args: &ShowArgs) -> Outcome {
-    let format =
-        context.format_or(Format::Table).one_of("show", &[Format::Table, Format::Json, Format::Jsonl])?;
+    let format = context.format("show", &[Format::Table, Format::Json, Format::Jsonl])?;
     let log = context.open().await?;
-    let event = find(&log, &args.event).await?.ok_or_else(|| {
-        Error::not_found(format!("there is no event {}", args.event))
-            .with_hint("give a position such as 42, an event's id, or the id another system gave it")
-    })?;
+    let Some(event) = find(&log, &args.event).await? else {
+        return Err(Error::not_found(format!("there is no event {}", args.event))
+            .with_hint(format!(
+                "give a position up to {}, an event's id, or the id another system gave it",
+                log.newest().await?
+            ))
+            .into());
+    };
     let mut causes: Vec<Arc<Event>> = Vec::new();
     let mut cause = event.causation_id;
     while let Some(id) = cause.filter(|_| causes.len() < CAUSES_MAX) {
@@ -56,6 +59,13 @@ pub(crate) async fn run(context: &Context, args: &ShowArgs) -> Outcome {
     Ok(log.close().await?)
 }
 
+/// What metadata says about another system's event.
+#[derive(Deserialize)]
+struct Source {
+    #[serde(rename = "sourceId")]
+    id: Option<String>,
+}
+
 async fn find(log: &EventLog, text: &str) -> Outcome<Option<Arc<Event>>> {
     if let Ok(position) = text.parse() {
         return Ok(log.event_at(Position(position)).await?);
@@ -66,11 +76,6 @@ async fn find(log: &EventLog, text: &str) -> Outcome<Option<Arc<Event>>> {
         return Ok(Some(event));
     }
     // Another system's id stands in the metadata, which has no index: look through all, newest first.
-    #[derive(serde::Deserialize)]
-    struct Source {
-        #[serde(rename = "sourceId")]
-        id: Option<String>,
-    }
     let mut reading = log.read(Filter::all()).backwards();
     while let Some(event) = reading.next().await {
         let event = event?;
@@ -96,7 +101,7 @@ fn table(out: &mut impl Write, shown: &Shown) -> Outcome {
     line("stream", Some(format!("{} v{}", event.stream, event.version)))?;
     line("type", Some(event.event_type.to_string()))?;
     line("source", event.source.as_ref().map(ToString::to_string))?;
-    line("targets", list(event.targets.iter().map(|text| text.as_str()).collect()))?;
+    line("targets", list(event.targets.iter().map(factlog::Text::as_str).collect()))?;
     line("occurred", event.occurred_at.map(|time| time.to_string()))?;
     line("recorded", Some(event.recorded_at.to_string()))?;
     line("correlation", event.correlation_id.as_ref().map(ToString::to_string))?;
@@ -106,12 +111,9 @@ fn table(out: &mut impl Write, shown: &Shown) -> Outcome {
     line("priority", event.priority.map(|priority| priority.as_str().to_owned()))?;
     line("expires", event.expires_at.map(|time| time.to_string()))?;
     line("traceparent", event.traceparent.as_ref().map(ToString::to_string))?;
-    line("tags", list(event.tags.iter().map(|tag| tag.as_str()).collect()))?;
+    line("tags", list(event.tags.iter().map(factlog::Tag::as_str).collect()))?;
     line("metadata", event.metadata.as_ref().map(ToString::to_string))?;
-    let data: serde_json::Value = event.data.to().unwrap_or_default();
-    // A number that Rust cannot hold is shown as it was written.
-    let pretty = if data.is_null() { event.data.to_string() } else { serde_json::to_string_pretty(&data)? };
-    writeln!(out, "\n{pretty}")?;
+    writeln!(out, "\n{}", pretty(&event.data))?;
     for (heading, events) in [("caused by", &shown.causes), ("led to", &shown.effects)] {
         if !events.is_empty() {
             writeln!(out, "\n{heading}")?;

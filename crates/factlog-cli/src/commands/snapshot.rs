@@ -8,7 +8,11 @@ use serde_json::json;
 use super::Context;
 use crate::cli::{SnapshotAction, SnapshotArgs};
 use crate::failure::Outcome;
-use crate::output::{Format, Listing, stdout};
+use crate::flag;
+use crate::output::{Format, Listing, note, pretty, stdout};
+
+/// How one value can be written.
+const VALUE_FORMATS: &[Format] = &[Format::Table, Format::Json, Format::Jsonl];
 
 pub(crate) async fn run(context: &Context, args: SnapshotArgs) -> Outcome {
     match args.action {
@@ -19,10 +23,8 @@ pub(crate) async fn run(context: &Context, args: SnapshotArgs) -> Outcome {
 }
 
 async fn save(context: &Context, key: String, data: Option<String>, at: Option<u64>) -> Outcome {
-    let data = data.map_or_else(|| Ok(Json::empty_object()), |text| Json::parse(&text))?;
-    let format = context
-        .format_or(Format::Table)
-        .one_of("snapshot save", &[Format::Table, Format::Json, Format::Jsonl])?;
+    let data = data.map_or_else(|| Ok(Json::empty_object()), |text| flag::json("DATA", &text))?;
+    let format = context.format("snapshot save", VALUE_FORMATS)?;
     let log = context.open_or_create().await?;
     let newest = log.newest().await?;
     let position = at.map_or(newest, Position);
@@ -44,9 +46,7 @@ async fn save(context: &Context, key: String, data: Option<String>, at: Option<u
 }
 
 async fn show(context: &Context, key: &str, at: Option<u64>) -> Outcome {
-    let format = context
-        .format_or(Format::Table)
-        .one_of("snapshot show", &[Format::Table, Format::Json, Format::Jsonl])?;
+    let format = context.format("snapshot show", VALUE_FORMATS)?;
     let log = context.open().await?;
     let found = log.snapshots().load(key, at.map_or(Position::MAX, Position)).await?;
     let snapshot = found.ok_or_else(|| {
@@ -58,7 +58,7 @@ async fn show(context: &Context, key: &str, at: Option<u64>) -> Outcome {
     match format {
         Format::Table => {
             writeln!(out, "{} at position {}, saved {}", snapshot.key, snapshot.position, snapshot.saved_at)?;
-            writeln!(out, "{}", snapshot.data)?;
+            writeln!(out, "{}", pretty(&snapshot.data))?;
         }
         Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&snapshot)?)?,
         _ => writeln!(out, "{}", serde_json::to_string(&snapshot)?)?,
@@ -68,6 +68,7 @@ async fn show(context: &Context, key: &str, at: Option<u64>) -> Outcome {
 }
 
 async fn list(context: &Context, prefix: &str) -> Outcome {
+    let format = context.format("snapshot list", Listing::FORMATS)?;
     let log = context.open().await?;
     let mut infos: Vec<factlog::SnapshotInfo> = Vec::new();
     loop {
@@ -83,12 +84,14 @@ async fn list(context: &Context, prefix: &str) -> Outcome {
         vec![info.key.clone(), info.position.to_string(), info.bytes.to_string(), info.saved_at.to_string()]
     });
     let listing = Listing {
-        command: "snapshot list",
         headings: ["KEY", "POSITION", "BYTES", "SAVED"].map(str::to_owned).into(),
         rows: rows.collect(),
         numbers: vec![1, 2],
         json: serde_json::to_value(&infos)?,
     };
-    listing.print(context.format_or(Format::Table))?;
+    listing.print(format)?;
+    if infos.is_empty() && format == Format::Table {
+        note("there are no such snapshots");
+    }
     Ok(log.close().await?)
 }

@@ -13,7 +13,7 @@ const SHOWN_ON_TERMINAL: usize = 50;
 
 pub(crate) async fn run(context: &Context, args: &StreamsArgs) -> Outcome {
     let selection = args.filter.selection()?;
-    let format = context.format_or(Format::Table);
+    let format = context.format("streams", Listing::FORMATS)?;
     let log = context.open().await?;
     note_removed(&log, &selection).await?;
     let mut groups = selection.count(&log, vec![GroupBy::Stream]).await?;
@@ -31,6 +31,9 @@ pub(crate) async fn run(context: &Context, args: &StreamsArgs) -> Outcome {
         None => groups.iter().skip(slice.skip).take(slice.most().unwrap_or(usize::MAX)).collect(),
     };
     listing(&shown).print(format)?;
+    if total == 0 && format == Format::Table {
+        note("no streams match");
+    }
     if newest_only && total > shown.len() {
         note(format_args!(
             "… and {} older streams: --last N, or --format jsonl for all",
@@ -59,7 +62,6 @@ fn listing(groups: &[&Group]) -> Listing {
             "firstAt": group.first_at, "lastAt": group.last_at})
     });
     Listing {
-        command: "streams",
         headings: ["STREAM", "EVENTS", "FIRST (UTC)", "LAST (UTC)", "LAST POSITION"]
             .map(str::to_owned)
             .into(),

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
-use factlog::{Event, Result};
+use factlog::Event;
 use factlog_adapters::cloudevents::to_cloud_event;
 
 use super::{Format, is_coloured, is_terminal};
@@ -14,6 +14,9 @@ use crate::failure::Outcome;
 const WIDTHS_FROM_EVENTS: usize = 50;
 /// A line is cut here where no terminal says how wide it is.
 const LINE_COLUMNS: usize = 160;
+/// The widths of position, stream, type and source: as their headings, or, where nobody knows what will come, a guess.
+const WIDTHS_LEAST: [usize; 4] = [8, 6, 4, 6];
+const WIDTHS_LIVE: [usize; 4] = [8, 20, 20, 10];
 const STREAM_COLUMNS_MAX: usize = 40;
 const TYPE_COLUMNS_MAX: usize = 32;
 const SOURCE_COLUMNS_MAX: usize = 24;
@@ -52,13 +55,12 @@ pub(crate) struct EventWriter<W: Write> {
 
 impl<W: Write> EventWriter<W> {
     pub(crate) fn new(out: W, format: Format) -> Self {
-        Self { out, format, written: 0, table: Table::new(), live: false }
+        Self { out, format, written: 0, table: Table::new(WIDTHS_LEAST), live: false }
     }
 
     /// Shows each event as it comes.
-    pub(crate) fn live(out: W, format: Format) -> Result<Self> {
-        format.one_of("follow", &[Format::Table, Format::Jsonl, Format::Csv, Format::Cloudevents])?;
-        Ok(Self { live: true, ..Self::new(out, format) })
+    pub(crate) fn live(out: W, format: Format) -> Self {
+        Self { table: Table::new(WIDTHS_LIVE), live: true, ..Self::new(out, format) }
     }
 
     pub(crate) fn write(&mut self, event: &Arc<Event>) -> Outcome {
@@ -120,7 +122,7 @@ fn csv_row(event: &Event) -> [String; 19] {
         event.version.to_string(),
         event.event_type.to_string(),
         text(event.source.as_ref()),
-        list(event.targets.iter().map(|target| target.as_str())),
+        list(event.targets.iter().map(factlog::Text::as_str)),
         event.recorded_at.to_string(),
         text(event.occurred_at),
         text(event.correlation_id.as_ref()),
@@ -130,7 +132,7 @@ fn csv_row(event: &Event) -> [String; 19] {
         event.priority.map_or_else(String::new, |priority| priority.as_str().to_owned()),
         text(event.expires_at),
         text(event.traceparent.as_ref()),
-        list(event.tags.iter().map(|tag| tag.as_str())),
+        list(event.tags.iter().map(factlog::Tag::as_str)),
         text(event.metadata.as_ref()),
         event.data.to_string(),
     ]
@@ -146,12 +148,12 @@ struct Table {
 }
 
 impl Table {
-    fn new() -> Self {
+    fn new(widths: [usize; 4]) -> Self {
         let columns = is_terminal().then(terminal_size::terminal_size).flatten();
         Self {
             waiting: Vec::new(),
             headed: false,
-            widths: [8, 6, 4, 6],
+            widths,
             columns: columns.map_or(LINE_COLUMNS, |(width, _)| usize::from(width.0).max(40)),
             coloured: is_coloured(),
         }

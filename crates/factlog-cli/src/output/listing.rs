@@ -10,7 +10,6 @@ use crate::failure::Outcome;
 
 /// Rows under headings, and the same as JSON.
 pub(crate) struct Listing {
-    pub(crate) command: &'static str,
     pub(crate) headings: Vec<String>,
     pub(crate) rows: Vec<Vec<String>>,
     /// Which columns hold numbers.
@@ -19,11 +18,15 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Writes it in a format; CSV repeats the rows.
+    /// What a listing can be written in.
+    pub(crate) const FORMATS: &[Format] = &[Format::Table, Format::Json, Format::Jsonl, Format::Csv];
+
+    /// Writes it in one of [`Listing::FORMATS`]; CSV repeats the rows.
     pub(crate) fn print(&self, format: Format) -> Outcome {
         let mut out = stdout();
         match format {
-            Format::Table => writeln!(out, "{}", self.table())?,
+            Format::Table if self.rows.is_empty() => {}
+            Format::Table | Format::Cloudevents => writeln!(out, "{}", self.table())?,
             Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&self.json)?)?,
             Format::Jsonl => match &self.json {
                 Value::Array(items) => {
@@ -35,14 +38,11 @@ impl Listing {
             },
             Format::Csv => {
                 let mut csv = csv::Writer::from_writer(&mut out);
-                csv.write_record(&self.headings)?;
+                csv.write_record(self.headings.iter().map(|heading| heading.to_lowercase()))?;
                 for row in &self.rows {
                     csv.write_record(row)?;
                 }
                 csv.flush()?;
-            }
-            Format::Cloudevents => {
-                return Err(format.refused(self.command, "table, json, jsonl or csv").into());
             }
         }
         out.flush()?;

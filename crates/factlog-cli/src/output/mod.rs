@@ -2,6 +2,7 @@
 
 mod events;
 mod listing;
+mod pretty;
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
@@ -10,6 +11,7 @@ use factlog::{Error, Result};
 
 pub(crate) use events::EventWriter;
 pub(crate) use listing::Listing;
+pub(crate) use pretty::pretty;
 
 /// How to write what is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,11 +24,14 @@ pub(crate) enum Format {
     Jsonl,
     /// Comma-separated values with a header
     Csv,
-    /// One CloudEvent 1.0 per line
+    /// CloudEvents 1.0, one per line
     Cloudevents,
 }
 
 impl Format {
+    /// All that events can be written in.
+    pub(crate) const ALL: &[Self] = &[Self::Table, Self::Json, Self::Jsonl, Self::Csv, Self::Cloudevents];
+
     /// Its word.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -38,19 +43,18 @@ impl Format {
         }
     }
 
-    /// The error of a command that cannot write it.
-    pub(crate) fn refused(self, command: &str, instead: &str) -> Error {
-        Error::invalid(format!("{command} cannot write {}", self.name()))
-            .with_hint(format!("use --format {instead}"))
-    }
-
     /// Takes the format if it is one of these.
     pub(crate) fn one_of(self, command: &str, formats: &[Self]) -> Result<Self> {
         if formats.contains(&self) {
             return Ok(self);
         }
         let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
-        Err(self.refused(command, &names.join(" or ")))
+        let names = match &names[..] {
+            [first @ .., second, last] => [first, &[&format!("{second} or {last}")]].concat().join(", "),
+            only => only.concat(),
+        };
+        Err(Error::invalid(format!("{command} cannot write {}", self.name()))
+            .with_hint(format!("use --format {names}")))
     }
 }
 

@@ -1,0 +1,129 @@
+//! The words of looking: list, show, streams, stats, follow, replay, export.
+
+use clap::Args;
+
+use crate::filter_args::FilterArgs;
+
+/// How many of the events that match.
+#[derive(Debug, Args, Clone, Default)]
+#[command(next_help_heading = "How many")]
+pub(crate) struct SliceArgs {
+    /// The first N
+    #[arg(long, value_name = "N", conflicts_with_all = ["last", "limit"])]
+    pub(crate) first: Option<usize>,
+    /// The last N, still in order
+    #[arg(long, value_name = "N")]
+    pub(crate) last: Option<usize>,
+    /// N after those skipped
+    #[arg(long, value_name = "N", conflicts_with = "last")]
+    pub(crate) limit: Option<usize>,
+    /// Pass over the first N, or with --last over the last N
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) skip: usize,
+}
+
+impl SliceArgs {
+    /// The most events wanted, however they were asked for.
+    pub(crate) fn most(&self) -> Option<usize> {
+        self.first.or(self.last).or(self.limit)
+    }
+}
+
+/// List events, oldest first. On a terminal a table shows the newest 50, and says how many more there are
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog list --last 20
+  factlog list --type 'task:*' --not-source agent-7 --from today
+  factlog list --stream task-1 --format jsonl | jq .data")]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) slice: SliceArgs,
+}
+
+/// Show one event with all its fields, what caused it, and what it caused
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog show 42
+  factlog show 0192f0c1-7c1b-7a52-8f6e-3d1f0a9b2c4d --format json")]
+pub(crate) struct ShowArgs {
+    /// A position, an event's id, or the id another system gave it
+    #[arg(value_name = "ID|POSITION")]
+    pub(crate) event: String,
+}
+
+/// List streams: how many events each has, the first and the last
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  factlog streams --category task --last 10")]
+pub(crate) struct StreamsArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) slice: SliceArgs,
+}
+
+/// Count events by type, category, stream, source, session, hour or day (UTC)
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog stats
+  factlog stats --group-by source,type --period 7d
+  factlog stats --group-by day --category task --format json")]
+pub(crate) struct StatsArgs {
+    /// What to count by; several, with commas, count each combination
+    #[arg(long, value_name = "KEY,...", value_delimiter = ',', default_value = "type")]
+    pub(crate) group_by: Vec<String>,
+    /// Only lately: today, a span such as 7d or 12h, or all
+    #[arg(long, default_value = "all")]
+    pub(crate) period: String,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+/// Wait for events and show them as they come, from now on; Ctrl-C ends it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog follow
+  factlog follow --last 10 --category task
+  factlog follow --from 1 --format jsonl")]
+pub(crate) struct FollowArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Show the last N that match first
+    #[arg(long, value_name = "N", conflicts_with = "from")]
+    pub(crate) last: Option<usize>,
+    /// End after N events
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+}
+
+/// Go through events in order, as fast as they can be read or at a pace
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog replay --from 1 --to 100
+  factlog replay --from 2026-11-20 --speed 60")]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Keep the pauses between events, so many times faster: 1 is as it was, 60 a minute in a second
+    #[arg(long, value_name = "TIMES")]
+    pub(crate) speed: Option<f64>,
+}
+
+/// Write events out as JSON lines (or json, csv, cloudevents), to import elsewhere
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog export > backup.jsonl
+  factlog export --category task --format csv > tasks.csv")]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) slice: SliceArgs,
+}

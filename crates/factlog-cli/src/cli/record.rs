@@ -1,0 +1,117 @@
+//! The words of recording: append and import.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Record one event, or many from standard input. Durable when it returns
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog append task-1 task:created '{\"title\":\"Try factlog\"}'
+  factlog append task-1 task:started --expect 1 --source agent-7
+  factlog append user-ada user:registered --expect none --tag onboarding
+  tail -f events.jsonl | factlog append --stdin
+
+With --stdin each line is one event, or one batch that is recorded whole:
+  {\"stream\":\"task-1\",\"type\":\"task:noted\",\"data\":{},\"expect\":3}
+  {\"events\":[...],\"expect\":{\"task-1\":3,\"task-2\":\"none\"},\"conditions\":[...]}
+One answer line per line of input, in its order, as soon as it is durable; blank lines are passed over.
+position, version and recordedAt are ignored: the log gives its own.")]
+pub(crate) struct AppendArgs {
+    /// What it is about, written category-id, for example task-42
+    #[arg(required_unless_present = "stdin")]
+    pub(crate) stream: Option<String>,
+    /// What happened, for example task:completed
+    #[arg(value_name = "TYPE", required_unless_present = "stdin")]
+    pub(crate) event_type: Option<String>,
+    /// The fact, as JSON; {} when left out
+    pub(crate) data: Option<String>,
+    /// Read events or batches from standard input, one per line
+    #[arg(long, conflicts_with_all = ["stream", "event_type", "data", "expect", "id", "source", "target",
+        "correlation", "causation", "session", "user", "priority", "tag", "expires", "occurred", "metadata"])]
+    pub(crate) stdin: bool,
+    /// Where the stream must be: a version, none, exists or any
+    #[arg(long)]
+    pub(crate) expect: Option<String>,
+    /// The event's id; sent again it changes nothing
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// Who says it
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// Who it is for; may be given several times
+    #[arg(long)]
+    pub(crate) target: Vec<String>,
+    /// The larger operation it belongs to
+    #[arg(long)]
+    pub(crate) correlation: Option<String>,
+    /// The id of the event that caused it
+    #[arg(long)]
+    pub(crate) causation: Option<String>,
+    /// The session it happened in
+    #[arg(long)]
+    pub(crate) session: Option<String>,
+    /// The person it was done for
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// How urgent its delivery is: low, normal, high or critical
+    #[arg(long)]
+    pub(crate) priority: Option<String>,
+    /// A word to find it by; may be given several times
+    #[arg(long)]
+    pub(crate) tag: Vec<String>,
+    /// When its delivery ends: a time, or a span from now such as 30m
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
+    /// When it happened
+    #[arg(long, value_name = "TIME")]
+    pub(crate) occurred: Option<String>,
+    /// More about the record, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub(crate) metadata: Option<String>,
+}
+
+/// Take in other logs. Importing twice changes nothing
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog import claude-code
+  factlog import claude-code ~/.claude/projects/-home-ada-site --format json
+  factlog export | factlog import jsonl - --store sqlite:copy.db")]
+pub(crate) struct ImportArgs {
+    #[command(subcommand)]
+    pub(crate) from: ImportFrom,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportFrom {
+    /// JSON lines as `factlog export` writes them; - is standard input
+    #[command(after_help = "\
+Examples:
+  factlog import jsonl backup.jsonl
+  factlog export | factlog import jsonl - --store sqlite:copy.db")]
+    Jsonl {
+        /// Files, folders, or - for standard input
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Exit 0 although lines were rejected
+        #[arg(long)]
+        lenient: bool,
+    },
+    /// The transcripts that Claude Code keeps of its sessions
+    #[command(after_help = "\
+Examples:
+  factlog import claude-code
+  factlog import claude-code ~/.claude/projects/-home-ada-site --format json")]
+    ClaudeCode {
+        /// Files or folders; without any, ~/.claude/projects (or `CLAUDE_CONFIG_DIR`)
+        paths: Vec<PathBuf>,
+        /// Take in the progress lines too: a third of all, and most of the bytes
+        #[arg(long)]
+        with_progress: bool,
+        /// Exit 0 although lines were rejected
+        #[arg(long)]
+        lenient: bool,
+    },
+}

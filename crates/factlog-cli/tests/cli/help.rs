@@ -1,0 +1,135 @@
+//! Help and completions: all that a newcomer has.
+
+use crate::support::Place;
+
+#[test]
+fn the_first_page_shows_the_commands_by_task() {
+    let place = Place::new();
+    insta::assert_snapshot!(place.ok("-h"), @r#"
+    The event store and event bus for fleets of AI agents: a durable, ordered log of facts
+
+    Usage: factlog [OPTIONS] <COMMAND>
+
+    Record:
+      append       Record one event, or many from standard input
+      import       Take in JSON lines or Claude Code transcripts
+
+    Look:
+      list         List events
+      show         Show one event, its causes and its effects
+      streams      List streams
+      stats        Count events by type, stream, day ...
+      follow       Wait for events and show them as they come
+      replay       Go through events in order, at a pace if you like
+      export       Write events out, to import elsewhere
+
+    Remember:
+      snapshot     Save, show and list values remembered at a position
+
+    Look after:
+      check        Read everything and say what is wrong
+      health       Say how the log is doing
+      config       Show the settings and where each came from
+      completions  Print completions for a shell
+      demo         See it all in ten seconds, in a scratch folder
+
+    Options:
+          --store <URL>      The log: sqlite:PATH or memory:
+          --format <FORMAT>  How to write what is found; a command refuses what it cannot do [possible
+                             values: table, json, jsonl, csv, cloudevents]
+      -v, --verbose...       Say more on standard error; twice for even more
+      -h, --help             Print help (see more with '--help')
+      -V, --version          Print version
+
+    Examples:
+      factlog append task-1 task:created '{"title":"Try factlog"}'
+      factlog list --category task --last 10
+      factlog follow --type 'task:*' --format jsonl
+      factlog import claude-code
+
+    The log is sqlite:factlog.db in this folder, unless --store, FACTLOG_STORE or a .factlog.toml names
+    another.
+    Exit codes: 0 ok, 1 failure, 2 usage or bad input, 3 not found, 4 conflict, 5 unavailable, 6
+    corrupt.
+    "#);
+    let said = place.run_words(&[]);
+    assert_eq!((said.code, said.err.as_str()), (2, place.ok("-h").as_str()), "without words the same page");
+}
+
+#[test]
+fn every_command_has_a_page_with_an_example() {
+    let place = Place::new();
+    for command in [
+        "append",
+        "import",
+        "import jsonl",
+        "import claude-code",
+        "list",
+        "show",
+        "streams",
+        "stats",
+        "follow",
+        "replay",
+        "export",
+        "snapshot",
+        "snapshot save",
+        "snapshot show",
+        "snapshot list",
+        "check",
+        "health",
+        "config",
+        "config show",
+        "completions",
+        "demo",
+    ] {
+        let page = place.ok(&format!("{command} --help"));
+        assert!(page.contains("Example"), "{command}");
+        assert!(page.contains(&format!("  factlog {}", command.split(' ').next().unwrap())), "{command}");
+    }
+}
+
+#[test]
+fn the_filter_flags_are_on_every_page_that_takes_them() {
+    let place = Place::new();
+    for command in ["list", "streams", "stats", "follow", "replay", "export"] {
+        let page = place.ok(&format!("{command} -h"));
+        for flag in [
+            "stream",
+            "category",
+            "type",
+            "source",
+            "target",
+            "correlation",
+            "causation",
+            "session",
+            "user",
+            "tag",
+            "priority",
+            "text",
+            "from",
+            "to",
+            "recorded",
+            "id",
+        ] {
+            assert!(page.contains(&format!("--{flag} ")), "{command} --{flag}");
+        }
+    }
+}
+
+#[test]
+fn there_are_completions_for_each_shell() {
+    let place = Place::new();
+    for (shell, word) in [
+        ("bash", "complete -F _factlog"),
+        ("zsh", "#compdef factlog"),
+        ("fish", "complete -c factlog"),
+        ("elvish", "edit:completion:arg-completer[factlog]"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let script = place.ok(&format!("completions {shell}"));
+        assert!(script.contains(word) && script.contains("claude-code"), "{shell}");
+    }
+    // Settings that are wrong are no reason to have none.
+    place.write(".factlog.toml", "nonsense");
+    assert!(!place.ok("completions bash").is_empty());
+}

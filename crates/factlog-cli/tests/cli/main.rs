@@ -1,0 +1,23 @@
+//! The command line from outside: the program is run as people and agents run it, and what it says is compared.
+// A test whose place cannot be set up has failed.
+#![allow(clippy::unwrap_used)]
+
+mod append;
+mod append_stdin;
+mod demo;
+mod failing;
+mod filters;
+mod follow;
+mod formats;
+mod help;
+mod import;
+mod pipes;
+mod read;
+mod refusing;
+mod running;
+mod settings;
+mod show;
+mod snapshot;
+mod stats;
+mod support;
+mod upkeep;
