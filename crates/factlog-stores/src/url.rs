@@ -22,8 +22,9 @@ impl FromStr for StoreUrl {
 
     fn from_str(url: &str) -> Result<Self> {
         let unknown = |what: String| {
+            let example = if url.contains(':') || url.is_empty() { "factlog.db" } else { url };
             Error::invalid(what)
-                .with_hint("a log's URL is sqlite:PATH or memory:, for example sqlite:factlog.db")
+                .with_hint(format!("a log's URL is sqlite:PATH or memory:, for example sqlite:{example}"))
         };
         let (kind, rest) =
             url.split_once(':').ok_or_else(|| unknown(format!("{url:?} is not a log's URL")))?;

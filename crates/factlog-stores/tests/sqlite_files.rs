@@ -88,7 +88,7 @@ async fn a_file_that_is_cut_short_is_damage() {
     let whole = folder.path().join("whole.db");
     filled(&whole, 2_000).await;
     let bytes = fs::read(&whole).unwrap();
-    for keep in [50, 4_096, bytes.len() / 2, bytes.len() - 4_096] {
+    for keep in [50, 4_096, bytes.len() / 2, bytes.len() - 4_096, bytes.len() - 1] {
         let path = folder.path().join(format!("cut-{keep}.db"));
         fs::write(&path, &bytes[..keep]).unwrap();
         assert_eq!(told(&path).await.kind(), ErrorKind::Corrupt, "cut to {keep} bytes");
@@ -116,6 +116,42 @@ async fn flipped_bytes_are_reported_by_a_check_or_by_reading() {
                 assert!(report.is_err() || !report.unwrap().problems.is_empty(), "page {page} goes unseen");
             }
         }
+    }
+}
+
+/// SQLite keeps no checksum of its pages: a byte that changes inside a row would go unseen.
+#[tokio::test]
+async fn a_value_that_changed_on_the_disk_is_told_with_its_position() {
+    let folder = folder();
+    let path = folder.path().join("log.db");
+    let log = try_open(&path, Open::Create).unwrap();
+    let sourced = |number| event(number).with_source("agent-1").unwrap().with_tag("ci").unwrap();
+    log.append((1..=9).map(sourced).collect::<Vec<_>>()).await.unwrap();
+    log.append(event(10).with_source("agent-2").unwrap()).await.unwrap();
+    log.close().await.unwrap();
+    for changed in [
+        "data = replace(data, 'xxx', 'xyx')",
+        "envelope = replace(envelope, 'ci', 'cj')",
+        "recorded_at = recorded_at + 1",
+        "occurred_at = 1",
+        "source_id = 2",
+        "id = zeroblob(16)",
+        "causation = zeroblob(15) || x'01'",
+        "correlation = 'other'",
+        "version = 50",
+    ] {
+        let copy = folder.path().join("copy.db");
+        fs::copy(&path, &copy).unwrap();
+        let sql = format!("UPDATE events SET {changed} WHERE position = 5");
+        assert_eq!(Connection::open(&copy).unwrap().execute(&sql, []).unwrap(), 1);
+        let log = try_open(&copy, Open::Existing).unwrap();
+        let error = log.read(Filter::all()).collect().await.map(|events| events.len()).unwrap_err();
+        assert!(
+            error.kind() == ErrorKind::Corrupt && error.message().contains("position 5"),
+            "{changed}: {error:?}"
+        );
+        assert!(!log.check().await.unwrap().problems.is_empty(), "{changed}");
+        log.close().await.unwrap();
     }
 }
 

@@ -96,7 +96,10 @@ fn repeated(batch: &Batch, ledger: &mut impl Ledger) -> Result<Option<Appended>>
             return Err(Error::conflict(format!(
                 "the id {} is taken: position {} has another stream, type or data",
                 event.id, known.stamp.position
-            )));
+            ))
+            .with_hint(
+                "give each event an id of its own; the same event again has the same stream, type and data",
+            ));
         }
         let first = appended.get_or_insert_with(|| Appended {
             events: Vec::new(),

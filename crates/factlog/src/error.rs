@@ -117,10 +117,17 @@ impl Error {
 
     /// A stream was not at the version that the batch expected.
     pub fn wrong_version(stream: &StreamName, expected: Option<Version>, actual: Version) -> Self {
-        let wanted = expected.map_or("to exist".to_owned(), |version| format!("at version {version}"));
-        let mut error =
-            Self::conflict(format!("stream {stream} was expected {wanted}, and is at version {actual}"))
-                .with_hint("read the stream again and decide on what is there now");
+        let wanted = match expected {
+            None => "to exist".to_owned(),
+            Some(Version::NONE) => "not to exist".to_owned(),
+            Some(version) => format!("at version {version}"),
+        };
+        let found = match actual {
+            Version::NONE => "does not exist".to_owned(),
+            version => format!("is at version {version}"),
+        };
+        let mut error = Self::conflict(format!("stream {stream} was expected {wanted}, and {found}"))
+            .with_hint("read the stream again and decide on what is there now");
         error.0.stream = Some(stream.clone());
         error.0.expected = expected;
         error.0.actual = Some(actual);

@@ -83,14 +83,18 @@ pub struct Health {
     /// The newest position it knows.
     pub head: Position,
     /// Bytes on disk, where there is a disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// Batches that wait to be written.
     pub waiting: u64,
     /// How long the last commit took, in microseconds; none before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_commit_us: Option<u64>,
     /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_append_at: Option<Timestamp>,
     /// What is wrong, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 

@@ -17,8 +17,10 @@ pub(super) fn told(path: &Path, error: rusqlite::Error) -> Error {
             Error::unavailable(format!("{place}: the disk is full; nothing was changed"))
                 .with_hint("make room and try again")
         }
-        Some(ErrorCode::ReadOnly) => Error::denied(format!("{place}: the log cannot be written"))
-            .with_hint("check the rights of the file and of its folder"),
+        Some(ErrorCode::ReadOnly) => Error::denied(format!("{place}: the log cannot be written")).with_hint(
+            "check the rights of the file and of its folder; to read a log in a folder where nothing can be written, \
+             copy it elsewhere first",
+        ),
         Some(ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
             Error::denied(format!("{place}: {error}"))
         }
@@ -26,8 +28,13 @@ pub(super) fn told(path: &Path, error: rusqlite::Error) -> Error {
             .with_hint("name another file with --store sqlite:PATH"),
         Some(ErrorCode::DatabaseCorrupt) => Error::corrupt(place, "the file is damaged or cut short")
             .with_hint(
-                "keep the file as it is, restore a backup, or export what `factlog check` can still read",
+                "keep the file as it is and restore a backup; `sqlite3 FILE .recover` saves what can be saved",
             ),
+        Some(ErrorCode::CannotOpen) if path.exists() => {
+            Error::denied(format!("{place}: the file, or one beside it, cannot be opened"))
+                .with_hint("check the rights of the file and of its folder; to read a log in a folder where nothing can be \
+                            written, copy it elsewhere first")
+        }
         Some(ErrorCode::CannotOpen) => Error::unavailable(format!("{place}: the file cannot be opened"))
             .with_hint("check that the folder exists and that you may write in it"),
         Some(ErrorCode::SystemIoFailure) => {

@@ -16,6 +16,8 @@ use crate::{Open, system};
 const APPLICATION_ID: i32 = 0x464C_4F47;
 /// The format this code writes.
 pub(super) const FORMAT: i32 = 1;
+/// A page of the file.
+const PAGE_BYTES: u64 = 4_096;
 /// The first waits for a lock are this short; longer ones follow.
 const LOCK_POLL_FIRST_US: u64 = 60;
 const LOCK_POLL_FIRST_TRIES: i32 = 100;
@@ -76,11 +78,12 @@ fn create(path: &Path) -> Result<()> {
 
 fn build(scratch: &Path) -> Result<()> {
     let failed = |error: io::Error| {
-        let said = format!("{}: {error}", scratch.display());
+        let said = format!("no log can be made in {}: {error}", folder_of(scratch).display());
         match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::denied(said),
             _ => Error::unavailable(said),
         }
+        .with_hint("name another place with --store sqlite:PATH")
         .with_cause(error)
     };
     drop(system::create_private(scratch).map_err(failed)?);
@@ -131,7 +134,16 @@ fn inspect(path: &Path, connection: &Connection) -> Result<()> {
         connection.pragma_query_value(None, pragma, |row| row.get(0)).map_err(|error| told(path, error))
     };
     let place = path.display().to_string();
-    if number("application_id")? != APPLICATION_ID {
+    let application_id = number("application_id")?;
+    let bytes = fs::metadata(path).map_or(0, |found| found.len());
+    if bytes < PAGE_BYTES {
+        return Err(Error::corrupt(
+            place,
+            format!("{bytes} bytes are too few for a log: it is cut short, or is none"),
+        )
+        .with_hint("restore a backup, or name another file with --store sqlite:PATH"));
+    }
+    if application_id != APPLICATION_ID {
         return Err(Error::corrupt(place, "this SQLite file is no log: another program made it")
             .with_hint("name another file with --store sqlite:PATH"));
     }
@@ -144,6 +156,12 @@ fn inspect(path: &Path, connection: &Connection) -> Result<()> {
     }
     if format < FORMAT {
         return Err(Error::corrupt(place, format!("the file has format {format}, which never was")));
+    }
+    // Without a write-ahead log the file is whole pages; SQLite itself passes over the loss of a part of the last one.
+    let wal_bytes = fs::metadata(beside(path, "-wal")).map_or(0, |found| found.len());
+    if wal_bytes == 0 && bytes % PAGE_BYTES != 0 {
+        return Err(Error::corrupt(place, "the file is cut short in the middle of a page")
+            .with_hint("keep the file as it is and restore a backup"));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use factlog::{
 use rusqlite::{Connection, OptionalExtension};
 
 use super::query;
-use super::row::{Correlation, Names, envelope};
+use super::row::{Correlation, Names, checksum, envelope};
 
 /// Streams that the writer remembers; more, and it begins anew.
 const HEADS_MAX: usize = 200_000;
@@ -170,7 +170,7 @@ impl OpenLedger<'_> {
         };
         let tid = self.type_number(&event.event_type)?;
         let source = event.source.as_ref().map(|source| self.source_number(source)).transpose()?;
-        let sql = "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        let sql = "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         statement
             .execute(rusqlite::params![
@@ -184,6 +184,7 @@ impl OpenLedger<'_> {
                 event.id.0.as_bytes().as_slice(),
                 event.correlation_id.as_deref().map(Correlation),
                 event.causation_id.as_ref().map(|id| id.0.as_bytes().as_slice()),
+                checksum(event, stamp, envelope),
                 envelope,
                 event.data.as_str(),
             ])

@@ -230,7 +230,9 @@ impl Store for SqliteStore {
         let newest = self.read(&read).await;
         let last = self.shared.last_commit();
         let closed = self.shared.is_closed().then(|| Error::stopped("the log is closed"));
-        let problem = self.shared.problem().or(closed).or_else(|| newest.as_ref().err().cloned());
+        let read_only = self.read_only.then(|| Error::denied("the file cannot be written"));
+        let problem =
+            self.shared.problem().or(closed).or(read_only).or_else(|| newest.as_ref().err().cloned());
         let size =
             |ending| std::fs::metadata(file::beside(&self.path, ending)).map_or(0, |found| found.len());
         Health {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use factlog::{
-    Error, Event, EventId, EventType, Json, NewEvent, Position, Priority, Result, StreamName, Tag, Text,
-    Timestamp, Version,
+    Error, Event, EventId, EventType, Json, NewEvent, Position, Priority, Result, Stamp, StreamName, Tag,
+    Text, Timestamp, Version,
 };
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Row, ToSql};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 /// The columns of [`decode`], in its order.
 pub(super) const COLUMNS: &str = "e.position, e.sid, e.version, e.tid, e.source_id, e.recorded_at, e.occurred_at, \
-                                  e.id, e.correlation, e.causation, e.envelope, e.data";
+                                  e.id, e.correlation, e.causation, e.checksum, e.envelope, e.data";
 
 /// Names that a connection remembers; more, and it begins anew.
 const NAMES_MAX: usize = 200_000;
@@ -66,6 +66,32 @@ pub(super) fn envelope(event: &NewEvent) -> Option<String> {
     };
     // Checked texts and checked JSON are JSON.
     serde_json::to_string(&envelope).ok()
+}
+
+/// The CRC-32 of an event as docs/format.md lays it out: a byte that has changed on the disk is found when it is read.
+pub(super) fn checksum(fact: &NewEvent, stamp: Stamp, envelope: Option<&str>) -> u32 {
+    const ABSENT: i64 = i64::MIN;
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&stamp.position.0.to_le_bytes());
+    crc.update(&stamp.version.0.to_le_bytes());
+    crc.update(&stamp.recorded_at.as_micros().to_le_bytes());
+    crc.update(&fact.occurred_at.map_or(ABSENT, Timestamp::as_micros).to_le_bytes());
+    crc.update(fact.id.0.as_bytes());
+    crc.update(fact.causation_id.unwrap_or(EventId(Uuid::nil())).0.as_bytes());
+    let texts = [
+        Some(fact.stream.as_str()),
+        Some(fact.event_type.as_str()),
+        fact.source.as_deref(),
+        fact.correlation_id.as_deref(),
+        envelope,
+        Some(fact.data.as_str()),
+    ];
+    for text in texts {
+        crc.update(text.unwrap_or("").as_bytes());
+        // No text has this byte, so that no two rows of texts give the same bytes.
+        crc.update(&[0xFF]);
+    }
+    crc.finalize()
 }
 
 /// A correlation: 16 bytes when it is written as a UUID is, else the text.
@@ -163,9 +189,10 @@ fn decode_columns(
         traceparent: None,
         tags: Vec::new(),
         metadata: None,
-        data: Json::trusted(text(row, 11)?.ok_or_else(|| damaged("the data is missing"))?),
+        data: Json::trusted(text(row, 12)?.ok_or_else(|| damaged("the data is missing"))?),
     };
-    if let Some(envelope) = text(row, 10)? {
+    let kept = text(row, 11)?;
+    if let Some(envelope) = kept {
         let envelope: Envelope = serde_json::from_str(envelope)
             .map_err(|cause| damaged(&format!("the envelope cannot be read: {cause}")).with_cause(cause))?;
         fact.targets = envelope.targets;
@@ -177,12 +204,16 @@ fn decode_columns(
         fact.tags = envelope.tags;
         fact.metadata = envelope.metadata;
     }
-    Ok(Arc::new(Event {
+    let stamp = Stamp {
         position: Position(position),
         version: Version(number(row, 2)?),
         recorded_at: Timestamp::from_micros(number(row, 5)?)?,
-        fact,
-    }))
+    };
+    if checksum(&fact, stamp, kept) != number::<u32>(row, 10)? {
+        return Err(damaged("the event is not as it was written: its checksum does not fit"));
+    }
+    let Stamp { position, version, recorded_at } = stamp;
+    Ok(Arc::new(Event { position, version, recorded_at, fact }))
 }
 
 fn value<'a>(row: &'a Row<'_>, column: usize) -> Result<ValueRef<'a>> {

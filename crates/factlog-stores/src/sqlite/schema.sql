@@ -33,6 +33,7 @@ CREATE TABLE events (
     id          BLOB NOT NULL,
     correlation,
     causation   BLOB,
+    checksum    INTEGER NOT NULL,
     envelope    TEXT,
     data        TEXT NOT NULL
 );
