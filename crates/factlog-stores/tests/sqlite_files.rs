@@ -286,6 +286,27 @@ async fn two_stores_on_one_file_see_each_other() {
     assert_eq!(b.check().await.unwrap().problems, Vec::<String>::new());
 }
 
+/// The write-ahead log was never begun anew while writers were busy: 149 MB after three seconds.
+#[tokio::test]
+async fn the_write_ahead_log_stays_short_under_load() {
+    let folder = folder();
+    let path = folder.path().join("log.db");
+    let log = try_open(&path, Open::Create).unwrap();
+    let wal = folder.path().join("log.db-wal");
+    let mut longest = 0;
+    for round in 0..120 {
+        // Every event in a leaf of its own: much of the indexes is written again with each commit.
+        let spread = |number: u64| NewEvent {
+            stream: format!("task-{}", number * 37 % 50_000).parse().unwrap(),
+            ..event(round)
+        };
+        log.append((0..900).map(|number| spread(round * 900 + number)).collect::<Vec<_>>()).await.unwrap();
+        longest = longest.max(fs::metadata(&wal).unwrap().len());
+    }
+    assert!(longest < 80 << 20, "the write-ahead log grew to {longest} bytes");
+    assert!(fs::metadata(&path).unwrap().len() > 20 << 20, "it was copied into the file meanwhile");
+}
+
 /// People look with sqlite3: the tables of docs/format.md are a promise.
 #[tokio::test]
 async fn the_tables_are_those_of_format_1() {

@@ -159,7 +159,7 @@ fn inspect(path: &Path, connection: &Connection) -> Result<()> {
     }
     // Without a write-ahead log the file is whole pages; SQLite itself passes over the loss of a part of the last one.
     let wal_bytes = fs::metadata(beside(path, "-wal")).map_or(0, |found| found.len());
-    if wal_bytes == 0 && bytes % PAGE_BYTES != 0 {
+    if wal_bytes == 0 && !bytes.is_multiple_of(PAGE_BYTES) {
         return Err(Error::corrupt(place, "the file is cut short in the middle of a page")
             .with_hint("keep the file as it is and restore a backup"));
     }

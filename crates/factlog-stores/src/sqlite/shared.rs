@@ -16,10 +16,13 @@ use super::{SqliteOptions, file, query};
 const HEAD_POLL_MS: u64 = 5;
 /// Every so many looks, the write-ahead log's length is looked at too.
 const CHECKPOINT_EVERY_POLLS: u64 = 8;
-/// A write-ahead log of this many pages (16 MiB) is copied into the file.
-const CHECKPOINT_PAGES: i64 = 4_096;
-/// One that has grown to this many pages all the same is copied by the writer, between two commits.
-const RESTART_PAGES: i64 = 6_144;
+/// A write-ahead log of this many pages (4 MiB) is copied into the file.
+const CHECKPOINT_PAGES: i64 = 1_024;
+/// At this many pages (16 MiB) the writer copies the rest of it, between two commits, so that it begins anew.
+const RESTART_PAGES: i64 = 4_096;
+
+/// However busy it is, the writer lets it grow no further than this (48 MiB) and one commit more.
+const WAL_PAGES_MAX: i64 = 12_288;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -113,9 +116,11 @@ impl Shared {
         self.wal_pages.store(pages, Ordering::Relaxed);
     }
 
-    /// Whether the writer is to restart the write-ahead log now.
+    /// Whether the writer is to restart the write-ahead log now: because the keeper wishes it, or without a keeper
+    /// because it is as long as it may be.
     pub(super) fn take_restart_wish(&self) -> bool {
         self.restart_wish.swap(false, Ordering::Relaxed)
+            || self.wal_pages.load(Ordering::Relaxed) > WAL_PAGES_MAX
     }
 
     /// Starts the house-keeping, once. A store that only appends a few events and goes needs none.
@@ -143,6 +148,7 @@ impl Shared {
 fn keep(connection: &Connection, shared: &Weak<Shared>, ended: &std::sync::mpsc::Receiver<()>) {
     let mut seen: Option<i64> = None;
     let mut polls: u64 = 0;
+    let mut copied_at: i64 = 0;
     while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) =
         ended.recv_timeout(Duration::from_millis(HEAD_POLL_MS))
     {
@@ -155,25 +161,23 @@ fn keep(connection: &Connection, shared: &Weak<Shared>, ended: &std::sync::mpsc:
             seen = version;
             shared.publish(head);
         }
-        if polls.is_multiple_of(CHECKPOINT_EVERY_POLLS)
-            && shared.wal_pages.load(Ordering::Relaxed) > CHECKPOINT_PAGES
-        {
+        let pages = shared.wal_pages.load(Ordering::Relaxed);
+        if polls.is_multiple_of(CHECKPOINT_EVERY_POLLS) && pages > CHECKPOINT_PAGES && pages != copied_at {
             checkpoint(connection, &shared);
+            // Nothing is copied again while nothing is written.
+            copied_at = pages;
         }
     }
 }
 
-/// Copies what it can without making anybody wait; where writers are faster, it asks them for a pause.
+/// Copies what it can without making anybody wait; a log that has grown long all the same needs a pause of the writer.
 fn checkpoint(connection: &Connection, shared: &Shared) {
-    let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-    });
-    match copied {
-        Ok((pages, copied)) if copied < pages && pages > RESTART_PAGES => {
+    // SQLite counts only what was there when it began: whether the log is short again, the writer alone can tell.
+    match connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        Ok(()) if shared.wal_pages.load(Ordering::Relaxed) > RESTART_PAGES => {
             shared.restart_wish.store(true, Ordering::Relaxed);
         }
-        Ok((pages, copied)) if copied == pages => shared.wal_pages.store(0, Ordering::Relaxed),
-        Ok(_) => {}
+        Ok(()) => {}
         Err(error) => tracing::debug!(%error, "checkpoint failed; it will be tried again"),
     }
 }
