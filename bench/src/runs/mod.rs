@@ -1,0 +1,90 @@
+//! The tests, one after the other; within a test, the subjects take turns.
+
+mod append;
+mod fixture;
+mod follow;
+mod open;
+mod read;
+
+use anyhow::{Context, Result};
+
+use self::append::Load;
+use self::fixture::Fixtures;
+use crate::disk::Disk;
+use crate::measure::Line;
+use crate::options::Options;
+use crate::subjects::{Kind, What};
+use crate::test::Test;
+
+/// Writers and events of the test `append-batch`.
+const BATCH: Load = Load { writers: 8, batch: 100 };
+
+/// Measures all that the options ask for.
+pub(crate) fn all(options: &Options) -> Result<()> {
+    let disk = Disk::new(&options.folder)?;
+    let mut fixtures = Fixtures::new(&disk, options.events);
+    for &test in &options.tests {
+        let took = options.took;
+        match test {
+            Test::Append => {
+                for &writers in &options.writers {
+                    take_turns(options, test, |kind| {
+                        append::run(kind, &disk, Load { writers, batch: 1 }, took)
+                    })?;
+                }
+            }
+            Test::AppendBatch => take_turns(options, test, |kind| append::run(kind, &disk, BATCH, took))?,
+            Test::Import => take_turns(options, test, |kind| append::import(kind, &disk, took))?,
+            Test::ReadAll | Test::ReadStream | Test::ReadType | Test::ReadCorrelation => {
+                take_turns(options, test, |kind| {
+                    let (subject, written) = fixtures.open(kind)?;
+                    read::run(subject, written, test, took)
+                })?;
+            }
+            Test::Open => take_turns(options, test, |kind| open::run(kind, fixtures.closed(kind)?))?,
+            Test::Follow => take_turns(options, test, |kind| follow::run(kind, &disk, took))?,
+        }
+    }
+    Ok(())
+}
+
+/// Runs a test with each subject that can do it, again and again, another one first each time.
+fn take_turns(
+    options: &Options,
+    test: Test,
+    mut run: impl FnMut(&'static Kind) -> Result<Line>,
+) -> Result<()> {
+    let mut kinds: Vec<_> = options.kinds.iter().copied().filter(|kind| kind.can(test)).collect();
+    for repeat in 1..=options.repeat {
+        for &kind in &kinds {
+            let Kind { name, callers, .. } = *kind;
+            let mut line = run(kind).with_context(|| format!("{name}, {}", test.name()))?;
+            (line.subject, line.test, line.callers, line.repeat) = (name, test.name(), callers, repeat);
+            line.print()?;
+            eprintln!("{line}");
+        }
+        if !kinds.is_empty() {
+            kinds.rotate_left(1);
+        }
+    }
+    Ok(())
+}
+
+/// The name of what is read by a test, drawn by lot, and how many events it is.
+fn drawn(written: &fixture::Written, test: Test) -> (What, u64) {
+    match test {
+        Test::ReadStream => {
+            let stream = fastrand::usize(..written.streams.len());
+            (What::Stream(stream), written.streams[stream])
+        }
+        Test::ReadType => {
+            let kind = fastrand::usize(..written.types.len());
+            (What::Type(kind), written.types[kind])
+        }
+        Test::ReadCorrelation => {
+            let (correlation, events) = written.correlations[fastrand::usize(..written.correlations.len())];
+            (What::Correlation(correlation), events)
+        }
+        _ => (What::All, written.events),
+    }
+}

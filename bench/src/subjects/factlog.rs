@@ -1,0 +1,112 @@
+//! factlog itself, called as a program calls it: names parsed beforehand, JSON checked with each event.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use anyhow::{Context, Result};
+use factlog::{
+    Batch as Facts, EventId, EventLog, EventType, Expect, Filter, Json, MemoryStore, NewEvent, Position,
+    StreamName, Version,
+};
+use factlog_stores::{Open, SqliteOptions, SqliteStore};
+use tokio::runtime::{Builder, Runtime};
+
+use super::{Seen, Subject, What};
+use crate::workload::{Batch, STREAM_NAMES, TYPE_NAMES};
+
+/// The file of the log in its folder.
+pub(super) const FILE: &str = "factlog.db";
+
+/// Its one worker has nothing to do: callers drive their own futures, and reads take threads of the blocking pool.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .expect("a machine fit to measure on has a thread to spare")
+});
+static STREAMS: LazyLock<Vec<StreamName>> =
+    LazyLock::new(|| STREAM_NAMES.iter().map(|name| StreamName::trusted(name.as_str())).collect());
+static TYPES: LazyLock<Vec<EventType>> =
+    LazyLock::new(|| TYPE_NAMES.iter().map(|name| EventType::trusted(name.as_str())).collect());
+
+struct Factlog(EventLog);
+
+/// A log in an SQLite file, with the settings that a user gets.
+pub(super) fn sqlite(folder: &Path) -> Result<Box<dyn Subject>> {
+    let store = SqliteStore::open(&SqliteOptions::new(folder.join(FILE)), Open::Create)?;
+    Ok(Box::new(Factlog(EventLog::new(store))))
+}
+
+/// A log in memory.
+#[expect(clippy::unnecessary_wraps, reason = "subjects are opened alike")]
+pub(super) fn memory(_folder: &Path) -> Result<Box<dyn Subject>> {
+    Ok(Box::new(Factlog(EventLog::new(MemoryStore::new()))))
+}
+
+impl Factlog {
+    fn facts(batch: Batch) -> Result<Facts> {
+        let stream = &STREAMS[batch.stream];
+        let mut events = Vec::with_capacity(batch.facts.len());
+        for fact in batch.facts {
+            let data = Json::parse(fact.body)?;
+            let event = NewEvent::of(stream.clone(), TYPES[fact.kind].clone(), data);
+            events.push(event.with_id(EventId(fact.id)).with_correlation(&fact.correlation.to_string())?);
+        }
+        let expected = Expect::Version(Version(batch.expected));
+        Ok(Facts::new(events)?.expect(stream.clone(), expected)?)
+    }
+}
+
+impl Subject for Factlog {
+    fn append(&self, batch: Batch) -> Result<u64> {
+        let appended = RUNTIME.handle().block_on(self.0.append(Self::facts(batch)?))?;
+        Ok(appended.last().0)
+    }
+
+    fn import(&self, batches: Vec<Batch>) -> Result<()> {
+        let batches = batches.into_iter().map(Self::facts).collect::<Result<Vec<_>>>()?;
+        for outcome in RUNTIME.handle().block_on(self.0.append_each(batches)) {
+            outcome?;
+        }
+        Ok(())
+    }
+
+    fn read(&self, what: &What) -> Result<Seen> {
+        let filter = match what {
+            What::All => Filter::all(),
+            What::Stream(stream) => Filter::stream(STREAMS[*stream].clone()),
+            What::Type(kind) => Filter::types([&*TYPES[*kind]])?,
+            What::Correlation(correlation) => {
+                Filter { correlation: vec![correlation.to_string().parse()?], ..Filter::all() }
+            }
+        };
+        let mut reading = self.0.read(filter);
+        RUNTIME.handle().block_on(async {
+            let mut seen = Seen::default();
+            while let Some(event) = reading.next().await {
+                seen.note(event?.data.as_str().as_bytes());
+            }
+            Ok(seen)
+        })
+    }
+
+    fn head(&self) -> Result<u64> {
+        Ok(RUNTIME.handle().block_on(self.0.newest())?.0)
+    }
+
+    fn follow(&self, deliver: &mut dyn FnMut(u64) -> bool) -> Result<()> {
+        let mut following = self.0.follow(Filter::all()).after(Position::START);
+        RUNTIME.handle().block_on(async {
+            loop {
+                let event = following.next().await.context("following has ended")??;
+                if !deliver(event.position.0) {
+                    return Ok(());
+                }
+            }
+        })
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        Ok(RUNTIME.handle().block_on(self.0.close())?)
+    }
+}

@@ -1,0 +1,192 @@
+//! What is measured: factlog and its peers, behind one small trait.
+
+mod factlog;
+mod raw_log;
+mod raw_log_group;
+mod sqlite;
+mod sqlite_loop;
+mod sqlite_group;
+mod sqlite_scan;
+mod tephra;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use uuid::Uuid;
+
+use crate::test::Test;
+use crate::workload::Batch;
+
+/// A log that is open.
+pub(crate) trait Subject: Send + Sync {
+    /// Records a batch if its stream is at the expected version, and says where its last event stands. What is promised
+    /// to survive a crash does so when this returns.
+    fn append(&self, batch: Batch) -> Result<u64>;
+
+    /// Records independent batches in their order, as fast as one producer can.
+    fn import(&self, batches: Vec<Batch>) -> Result<()> {
+        for batch in batches {
+            self.append(batch)?;
+        }
+        Ok(())
+    }
+
+    /// Reads events, each into values of its own where the subject has such.
+    fn read(&self, what: &What) -> Result<Seen>;
+
+    /// The newest position.
+    fn head(&self) -> Result<u64>;
+
+    /// Hands out the position of each event as it comes, for as long as it is told to go on.
+    fn follow(&self, _deliver: &mut dyn FnMut(u64) -> bool) -> Result<()> {
+        bail!("it cannot be followed")
+    }
+
+    /// Ends it properly.
+    fn close(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Which events to read.
+pub(crate) enum What {
+    All,
+    /// Of the stream of this number.
+    Stream(usize),
+    /// Of the type of this number.
+    Type(usize),
+    Correlation(Uuid),
+}
+
+/// What a read gave, to be held against what was written.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) events: u64,
+    /// Bytes of their bodies.
+    pub(crate) bytes: u64,
+}
+
+impl Seen {
+    pub(crate) fn note(&mut self, body: &[u8]) {
+        self.events += 1;
+        self.bytes += body.len() as u64;
+    }
+}
+
+/// A kind of subject.
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// What it can do.
+    pub(crate) tests: &'static [Test],
+    /// Opens it in a folder, where it may find what it has left there.
+    pub(crate) open: fn(&Path) -> Result<Box<dyn Subject>>,
+    /// How it is called.
+    pub(crate) callers: &'static str,
+    /// Whose log it reads: its own, or that of another.
+    pub(crate) log_of: &'static str,
+    /// Whether closing it loses everything.
+    pub(crate) in_memory: bool,
+}
+
+const THREADS: &str = "threads";
+const BLOCK_ON: &str = "threads, each in block_on of a tokio runtime";
+const APPENDS: [Test; 3] = [Test::Append, Test::AppendBatch, Test::Import];
+
+/// All kinds, in the order in which they take turns.
+pub(crate) static KINDS: [Kind; 8] = [
+    Kind {
+        name: "factlog-sqlite",
+        tests: &Test::ALL,
+        open: factlog::sqlite,
+        callers: BLOCK_ON,
+        log_of: "factlog-sqlite",
+        in_memory: false,
+    },
+    Kind {
+        name: "sqlite-loop",
+        tests: &[Test::Append, Test::AppendBatch, Test::Import, Test::Open],
+        open: sqlite_loop::open,
+        callers: THREADS,
+        log_of: "sqlite-loop",
+        in_memory: false,
+    },
+    Kind {
+        name: "sqlite-group",
+        tests: &APPENDS,
+        open: sqlite_group::open,
+        callers: THREADS,
+        log_of: "sqlite-group",
+        in_memory: false,
+    },
+    Kind {
+        name: "sqlite-scan",
+        tests: &[Test::ReadAll, Test::ReadStream, Test::ReadType, Test::ReadCorrelation],
+        open: sqlite_scan::open,
+        callers: THREADS,
+        log_of: "factlog-sqlite",
+        in_memory: false,
+    },
+    Kind {
+        name: "tephra",
+        tests: &[
+            Test::Append,
+            Test::AppendBatch,
+            Test::Import,
+            Test::ReadAll,
+            Test::ReadStream,
+            Test::ReadType,
+            Test::Open,
+            Test::Follow,
+        ],
+        open: tephra::open,
+        callers: THREADS,
+        log_of: "tephra",
+        in_memory: false,
+    },
+    Kind {
+        name: "raw-log",
+        tests: &APPENDS,
+        open: raw_log::open,
+        callers: THREADS,
+        log_of: "raw-log",
+        in_memory: false,
+    },
+    Kind {
+        name: "raw-log-group",
+        tests: &APPENDS,
+        open: raw_log_group::open,
+        callers: THREADS,
+        log_of: "raw-log-group",
+        in_memory: false,
+    },
+    Kind {
+        name: "factlog-memory",
+        tests: &[
+            Test::Append,
+            Test::AppendBatch,
+            Test::Import,
+            Test::ReadAll,
+            Test::ReadStream,
+            Test::ReadType,
+            Test::ReadCorrelation,
+            Test::Follow,
+        ],
+        open: factlog::memory,
+        callers: BLOCK_ON,
+        log_of: "factlog-memory",
+        in_memory: true,
+    },
+];
+
+impl Kind {
+    pub(crate) fn can(&self, test: Test) -> bool {
+        self.tests.contains(&test)
+    }
+
+    /// The kind of this name.
+    pub(crate) fn named(name: &str) -> Result<&'static Self> {
+        let found = KINDS.iter().find(|kind| kind.name == name);
+        let names = KINDS.each_ref().map(|kind| kind.name).join(", ");
+        found.with_context(|| format!("{name} is no subject; there are {names}"))
+    }
+}

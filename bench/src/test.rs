@@ -1,0 +1,65 @@
+//! What can be measured.
+
+use std::str::FromStr;
+
+use anyhow::{Context, Error};
+
+/// One test, in the order in which they are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Test {
+    /// Durable appends of one event, by many writers at once.
+    Append,
+    /// Durable appends of 100 events.
+    AppendBatch,
+    /// Much at once, from one producer.
+    Import,
+    /// Everything.
+    ReadAll,
+    /// All of one stream after another.
+    ReadStream,
+    /// All of one type after another.
+    ReadType,
+    /// All of one operation after another.
+    ReadCorrelation,
+    /// Opening a large log, up to knowing its head.
+    Open,
+    /// From the acknowledgement of an append to its delivery.
+    Follow,
+}
+
+impl Test {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Append,
+        Self::AppendBatch,
+        Self::Import,
+        Self::ReadAll,
+        Self::ReadStream,
+        Self::ReadType,
+        Self::ReadCorrelation,
+        Self::Open,
+        Self::Follow,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::AppendBatch => "append-batch",
+            Self::Import => "import",
+            Self::ReadAll => "read-all",
+            Self::ReadStream => "read-stream",
+            Self::ReadType => "read-type",
+            Self::ReadCorrelation => "read-correlation",
+            Self::Open => "open",
+            Self::Follow => "follow",
+        }
+    }
+}
+
+impl FromStr for Test {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let names = Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.into_iter().find(|test| test.name() == name);
+        found.with_context(|| format!("{name} is no test; there are {names}"))
+    }
+}
