@@ -170,6 +170,7 @@ impl OpenLedger<'_> {
         };
         let tid = self.type_number(&event.event_type)?;
         let source = event.source.as_ref().map(|source| self.source_number(source)).transpose()?;
+        let checksum = checksum(&mut self.heads.names.scratch, event, stamp, envelope);
         let sql = "INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         statement
@@ -184,7 +185,7 @@ impl OpenLedger<'_> {
                 event.id.0.as_bytes().as_slice(),
                 event.correlation_id.as_deref().map(Correlation),
                 event.causation_id.as_ref().map(|id| id.0.as_bytes().as_slice()),
-                checksum(event, stamp, envelope),
+                checksum,
                 envelope,
                 event.data.as_str(),
             ])

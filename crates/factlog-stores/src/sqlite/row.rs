@@ -1,6 +1,5 @@
 //! One event as one row, there and back.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use factlog::{
@@ -16,7 +15,7 @@ use uuid::Uuid;
 pub(super) const COLUMNS: &str = "e.position, e.sid, e.version, e.tid, e.source_id, e.recorded_at, e.occurred_at, \
                                   e.id, e.correlation, e.causation, e.checksum, e.envelope, e.data";
 
-/// Names that a connection remembers; more, and it begins anew.
+/// Names that a connection remembers, of each kind.
 const NAMES_MAX: usize = 200_000;
 
 /// What most events lack: one column, decoded only where it is there.
@@ -69,28 +68,32 @@ pub(super) fn envelope(event: &NewEvent) -> Option<String> {
 }
 
 /// The CRC-32 of an event as docs/format.md lays it out: a byte that has changed on the disk is found when it is read.
-pub(super) fn checksum(fact: &NewEvent, stamp: Stamp, envelope: Option<&str>) -> u32 {
+/// `scratch` is a buffer to use again: one pass over one piece is much faster than many over small ones.
+pub(super) fn checksum(scratch: &mut Vec<u8>, fact: &NewEvent, stamp: Stamp, envelope: Option<&str>) -> u32 {
     const ABSENT: i64 = i64::MIN;
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(&stamp.position.0.to_le_bytes());
-    crc.update(&stamp.version.0.to_le_bytes());
-    crc.update(&stamp.recorded_at.as_micros().to_le_bytes());
-    crc.update(&fact.occurred_at.map_or(ABSENT, Timestamp::as_micros).to_le_bytes());
-    crc.update(fact.id.0.as_bytes());
-    crc.update(fact.causation_id.unwrap_or(EventId(Uuid::nil())).0.as_bytes());
+    scratch.clear();
+    scratch.extend_from_slice(&stamp.position.0.to_le_bytes());
+    scratch.extend_from_slice(&stamp.version.0.to_le_bytes());
+    scratch.extend_from_slice(&stamp.recorded_at.as_micros().to_le_bytes());
+    scratch.extend_from_slice(&fact.occurred_at.map_or(ABSENT, Timestamp::as_micros).to_le_bytes());
+    scratch.extend_from_slice(fact.id.0.as_bytes());
+    scratch.extend_from_slice(fact.causation_id.unwrap_or(EventId(Uuid::nil())).0.as_bytes());
     let texts = [
-        Some(fact.stream.as_str()),
-        Some(fact.event_type.as_str()),
-        fact.source.as_deref(),
-        fact.correlation_id.as_deref(),
-        envelope,
-        Some(fact.data.as_str()),
+        fact.stream.as_str(),
+        fact.event_type.as_str(),
+        fact.source.as_deref().unwrap_or(""),
+        fact.correlation_id.as_deref().unwrap_or(""),
+        envelope.unwrap_or(""),
     ];
     for text in texts {
-        crc.update(text.unwrap_or("").as_bytes());
+        scratch.extend_from_slice(text.as_bytes());
         // No text has this byte, so that no two rows of texts give the same bytes.
-        crc.update(&[0xFF]);
+        scratch.push(0xFF);
     }
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(scratch);
+    crc.update(fact.data.as_str().as_bytes());
+    crc.update(&[0xFF]);
     crc.finalize()
 }
 
@@ -115,19 +118,51 @@ fn compact(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok()
 }
 
-/// The names behind the numbers, remembered by a connection.
+/// The names behind the numbers, remembered by a connection, and a buffer to use again.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    streams: HashMap<i64, StreamName>,
-    types: HashMap<i64, EventType>,
-    sources: HashMap<i64, Text>,
+    streams: Remembered<StreamName>,
+    types: Remembered<EventType>,
+    sources: Remembered<Text>,
+    pub(super) scratch: Vec<u8>,
+}
+
+/// Names by number. Numbers are dense, so a name has the place of its number; past the bound, later ones take over.
+#[derive(Debug)]
+struct Remembered<T>(Vec<Option<(i64, T)>>);
+
+impl<T> Default for Remembered<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Clone> Remembered<T> {
+    fn place(number: i64) -> usize {
+        number.unsigned_abs() as usize % NAMES_MAX
+    }
+
+    fn get(&self, number: i64) -> Option<T> {
+        match self.0.get(Self::place(number)) {
+            Some(Some((of, name))) if *of == number => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    fn keep(&mut self, number: i64, name: &T) {
+        let place = Self::place(number);
+        if place >= self.0.len() {
+            self.0.resize(place + 1, None);
+        }
+        self.0[place] = Some((number, name.clone()));
+    }
 }
 
 macro_rules! name_of {
     ($function:ident, $field:ident, $type:ident, $sql:literal, $what:literal) => {
         fn $function(&mut self, connection: &Connection, number: i64) -> Result<$type> {
-            if let Some(name) = self.$field.get(&number) {
-                return Ok(name.clone());
+            if let Some(name) = self.$field.get(number) {
+                return Ok(name);
             }
             let found = connection
                 .prepare_cached($sql)
@@ -138,10 +173,7 @@ macro_rules! name_of {
                 }
                 other => damaged(&other.to_string()),
             })?;
-            if self.$field.len() >= NAMES_MAX {
-                self.$field.clear();
-            }
-            self.$field.insert(number, name.clone());
+            self.$field.keep(number, &name);
             Ok(name)
         }
     };
@@ -209,7 +241,7 @@ fn decode_columns(
         version: Version(number(row, 2)?),
         recorded_at: Timestamp::from_micros(number(row, 5)?)?,
     };
-    if checksum(&fact, stamp, kept) != number::<u32>(row, 10)? {
+    if checksum(&mut names.scratch, &fact, stamp, kept) != number::<u32>(row, 10)? {
         return Err(damaged("the event is not as it was written: its checksum does not fit"));
     }
     let Stamp { position, version, recorded_at } = stamp;
