@@ -286,6 +286,45 @@ async fn two_stores_on_one_file_see_each_other() {
     assert_eq!(b.check().await.unwrap().problems, Vec::<String>::new());
 }
 
+/// The last events of a log that was deleted came back in the new one.
+#[tokio::test]
+async fn a_write_ahead_log_without_its_log_is_not_played_into_a_new_one() {
+    let folder = folder();
+    let path = folder.path().join("log.db");
+    let log = try_open(&path, Open::Create).unwrap();
+    log.append(event(1)).await.unwrap();
+    let left = folder.path().join("left");
+    fs::copy(folder.path().join("log.db-wal"), &left).unwrap();
+    log.close().await.unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::rename(&left, folder.path().join("log.db-wal")).unwrap();
+    let error = try_open(&path, Open::Create).unwrap_err();
+    assert!(error.kind() == ErrorKind::Corrupt && error.hint().unwrap().contains("-wal"), "{error:?}");
+    assert!(!path.exists());
+    fs::remove_file(folder.path().join("log.db-wal")).unwrap();
+    filled(&path, 1).await;
+}
+
+/// One damaged row, met by the condition of one caller, undid its neighbours and stopped the log for everybody.
+#[tokio::test]
+async fn a_damaged_row_refuses_the_condition_that_meets_it_and_nothing_else() {
+    let folder = folder();
+    let path = folder.path().join("log.db");
+    filled(&path, 3).await;
+    let damage = "UPDATE events SET data = '{}' WHERE position = 2";
+    Connection::open(&path).unwrap().execute(damage, []).unwrap();
+    let log = try_open(&path, Open::Existing).unwrap();
+    let condition =
+        factlog::Condition::NoneSince { filter: Filter::types(["task:*"]).unwrap(), after: Position(1) };
+    let meets = factlog::Batch::new(vec![event(4)]).unwrap().condition(condition).unwrap();
+    let plain = |number| factlog::Batch::new(vec![event(number)]).unwrap();
+    let outcomes = log.append_each(vec![plain(5), meets, plain(6)]).await;
+    let kinds: Vec<_> =
+        outcomes.iter().map(|outcome| outcome.as_ref().err().map(factlog::Error::kind)).collect();
+    assert_eq!(kinds, [None, Some(ErrorKind::Corrupt), None]);
+    log.append(event(7)).await.unwrap();
+}
+
 /// The write-ahead log was never begun anew while writers were busy: 149 MB after three seconds.
 #[tokio::test]
 async fn the_write_ahead_log_stays_short_under_load() {

@@ -86,8 +86,11 @@ impl Batch {
     }
 
     /// The batch of a removal: the one that may go into the stream that tells of removals.
-    pub fn of_removal(removal: &Removal, count: u64) -> Result<Self> {
-        Self::checked(vec![removal.event(count)?])
+    ///
+    /// It says no more than what it can know: a removal reaches to the head at the most.
+    pub fn of_removal(removal: &Removal, head: Position, count: u64) -> Result<Self> {
+        let through = removal.through.min(head);
+        Self::checked(vec![Removal { through, ..removal.clone() }.event(count)?])
     }
 
     fn checked(events: Vec<NewEvent>) -> Result<Self> {
@@ -195,7 +198,7 @@ impl<'de> Deserialize<'de> for Batch {
         #[serde(deny_unknown_fields)]
         struct Fields {
             events: Vec<NewEvent>,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "each_once")]
             expect: BTreeMap<StreamName, Expect>,
             #[serde(default)]
             conditions: Vec<Condition>,
@@ -213,6 +216,28 @@ impl<'de> Deserialize<'de> for Batch {
         };
         batch().map_err(serde::de::Error::custom)
     }
+}
+
+/// A map in which every key stands once: the last of two would win in silence.
+fn each_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<StreamName, Expect>, D::Error> {
+    struct Visitor;
+    impl<'de> serde::de::Visitor<'de> for Visitor {
+        type Value = BTreeMap<StreamName, Expect>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object of streams and where they are expected")
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut expects = BTreeMap::new();
+            while let Some((stream, expect)) = map.next_entry::<StreamName, Expect>()? {
+                if expects.contains_key(&stream) {
+                    return Err(serde::de::Error::custom(format!("the stream {stream} is expected twice")));
+                }
+                expects.insert(stream, expect);
+            }
+            Ok(expects)
+        }
+    }
+    deserializer.deserialize_map(Visitor)
 }
 
 impl std::str::FromStr for Expect {

@@ -376,6 +376,15 @@ impl EventFields {
         Self::parse(raw.get()).map_err(serde::de::Error::custom)
     }
 
+    /// Where nobody would look at an expectation, it must not seem to hold.
+    fn without_expect(self) -> Result<Self> {
+        match self.expect {
+            None => Ok(self),
+            Some(_) => Err(Error::invalid("an event of a batch has no expect of its own")
+                .with_hint("it stands beside the events: {\"events\":[...],\"expect\":{\"task-1\":3}}")),
+        }
+    }
+
     fn fact(self) -> Result<NewEvent> {
         let mut event =
             NewEvent::of(self.stream, self.event_type, self.data.unwrap_or_else(Json::empty_object));
@@ -468,7 +477,10 @@ impl FromStr for EventLine {
 
 impl<'de> Deserialize<'de> for NewEvent {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        EventFields::of(deserializer)?.fact().map_err(serde::de::Error::custom)
+        EventFields::of(deserializer)?
+            .without_expect()
+            .and_then(EventFields::fact)
+            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -256,11 +256,6 @@ impl Filter {
             || self.text.as_deref().is_some_and(|text| contains_text(event.data.as_str(), text))
     }
 
-    /// Whether it looks into the data.
-    pub fn reads_data(&self) -> bool {
-        self.text.is_some() || self.not.as_deref().is_some_and(Self::reads_data)
-    }
-
     /// Whether some event could be meant by both; `true` where that is not plain to see.
     pub fn overlaps(&self, other: &Self) -> bool {
         fn apart<T: PartialEq>(ours: &[T], theirs: &[T]) -> bool {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::limits::{FOLLOWER_SAVE_EVENTS_MAX, FOLLOWER_SAVE_MS};
 use crate::log::Inner;
 use crate::paged::{Buffer, Paged, Source};
-use crate::{Error, Event, Filter, Json, Keep, Position, Result, Revision, Snapshot};
+use crate::{Error, ErrorKind, Event, Filter, Json, Keep, Position, Result, Revision, Snapshot};
 
 /// A stream of events that never ends by itself; dropping it ends it.
 ///
@@ -38,7 +38,7 @@ impl Following {
         self.with(|source| source.pager.cursor = position)
     }
 
-    /// Begins with what is appended from now on.
+    /// Begins with what is appended after it is first polled: reading, like everything here, begins with the first poll.
     #[must_use]
     pub fn from_now(self) -> Self {
         self.with(|source| source.from_now = true)
@@ -46,8 +46,7 @@ impl Following {
 
     /// Begins where the follower of this name has stopped, or as told otherwise where there was none.
     ///
-    /// An event is done when the next one is asked for. The place is saved every second or 1,000 events, and before waiting;
-    /// after a crash the events since are given again. A second follower of the same name ends with `Conflict`.
+    /// An event is done when the next one is asked for. The place is saved every second or 1,000 events; after a crash the events since are given again. A second follower of the same name ends with `Conflict`.
     #[must_use]
     pub fn durable(self, name: &str) -> Self {
         self.with(|source| source.durable = Some(Durable::new(name)))
@@ -145,8 +144,8 @@ struct Durable {
     /// Events done since the last save.
     unsaved: u64,
     saved_at: Instant,
-    /// The last save known; none before the first.
-    revision: Option<Revision>,
+    /// The last save known; 0 before the first.
+    revision: Revision,
 }
 
 impl Durable {
@@ -158,7 +157,7 @@ impl Durable {
             saved: Position::START,
             unsaved: 0,
             saved_at: Instant::now(),
-            revision: None,
+            revision: Revision(0),
         }
     }
 
@@ -168,9 +167,18 @@ impl Durable {
     }
 
     async fn save(&mut self, log: &Inner) -> Result<()> {
-        let snapshot = Snapshot::new(self.key.clone(), self.done, Json::empty_object());
-        let saved = log.store.snapshots().save(snapshot, self.revision, Keep::Newest).await;
-        self.revision = Some(saved.map_err(|error| error.context(format!("the place of {}", self.key)))?);
+        let snapshots = log.store.snapshots();
+        let place = Snapshot::new(self.key.clone(), self.done, Json::empty_object());
+        let mut saved = snapshots.save(place.clone(), Some(self.revision), Keep::Newest).await;
+        let conflict = saved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict);
+        if conflict
+            && self.revision == Revision(0)
+            && snapshots.load(&self.key, Position::MAX).await?.is_none()
+        {
+            // Nobody has a place: it was forgotten, and only the count of its saves is left.
+            saved = snapshots.save(place, None, Keep::Newest).await;
+        }
+        self.revision = saved.map_err(|error| error.context(format!("the place of {}", self.key)))?;
         self.saved = self.done;
         self.unsaved = 0;
         self.saved_at = Instant::now();
@@ -186,7 +194,7 @@ impl FollowSource {
         }
         let Some(durable) = &mut self.durable else { return Ok(()) };
         if let Some(place) = self.pager.log.store.snapshots().load(&durable.key, Position::MAX).await? {
-            durable.revision = Some(place.revision);
+            durable.revision = place.revision;
             self.pager.cursor = place.position;
         }
         durable.done = self.pager.cursor;
@@ -229,7 +237,13 @@ impl Source for FollowSource {
                 // Nothing is left to do: all that was looked at is done, whether it matched or not.
                 durable.done = durable.done.max(self.pager.cursor);
                 if durable.done > durable.saved {
-                    durable.save(&self.pager.log).await?;
+                    let quiet =
+                        Duration::from_millis(FOLLOWER_SAVE_MS).saturating_sub(durable.saved_at.elapsed());
+                    match tokio::time::timeout(quiet, self.pager.wait()).await {
+                        Ok(waited) => waited?,
+                        Err(_) => durable.save(&self.pager.log).await?,
+                    }
+                    continue;
                 }
             }
             self.pager.wait().await?;

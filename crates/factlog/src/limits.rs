@@ -50,8 +50,6 @@ pub const TAIL_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const FOLLOWER_SAVE_EVENTS_MAX: u64 = 1_000;
 /// A durable follower saves its place after this long at the latest, while events keep coming.
 pub const FOLLOWER_SAVE_MS: u64 = 1_000;
-/// A projection saves its state after this many events at the latest, when it has been this long since the last.
-pub const CHECKPOINT_EVENTS_MAX: u64 = 10_000;
 /// A projection that has changed saves its state after this long.
 pub const CHECKPOINT_MS: u64 = 1_000;
 /// Appends that wait in a store's queue before callers are made to wait.

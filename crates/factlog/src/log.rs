@@ -141,7 +141,9 @@ impl EventLog {
     /// Takes events out, and says so in the log.
     pub async fn remove(&self, removal: &Removal) -> Result<Removed> {
         removal.filter.check()?;
-        self.0.store.remove(removal).await
+        let removed = self.0.store.remove(removal).await;
+        self.0.tail.clear();
+        removed
     }
 
     /// The values it remembers.

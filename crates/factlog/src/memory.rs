@@ -160,7 +160,7 @@ impl State {
         if count == 0 {
             return Ok(Removed { count, position: None });
         }
-        let said = self.append(Batch::of_removal(removal, count)?)?;
+        let said = self.append(Batch::of_removal(removal, self.head, count)?)?;
         for event in self.events.iter().filter(|event| gone(event)) {
             self.by_id.remove(&event.id);
         }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::following::Pager;
-use crate::limits::{CHECKPOINT_EVENTS_MAX, CHECKPOINT_MS};
+use crate::limits::CHECKPOINT_MS;
 use crate::log::Inner;
 use crate::{
     Error, ErrorKind, Event, EventLog, Filter, Invalid, Json, Keep, Moment, Position, Result, Revision,
@@ -48,6 +48,7 @@ pub struct Projected<P: Projection> {
     shared: Arc<Shared<P>>,
     runner: Arc<Runner>,
     slot: usize,
+    partial: bool,
 }
 
 struct Shared<P> {
@@ -113,6 +114,10 @@ impl<P: Projection> Projected<P> {
 
     /// Builds the state anew from the first event, beside the one that is served, and then switches.
     pub async fn rebuild(&self) -> Result<()> {
+        if !self.partial {
+            let what = format!("projection {}", P::NAME);
+            self.shared.log.refuse_removed(&what, &P::filter(), Position::START).await?;
+        }
         let mut pager = self.shared.log.pager(P::filter(), Position::START);
         let mut fresh = P::default();
         let mut newest = None;
@@ -201,10 +206,9 @@ impl ProjectionGroup {
             newest,
             saved: position,
             save_after: Instant::now() + Duration::from_millis(CHECKPOINT_MS),
-            events_unsaved: 0,
             others_forgotten: false,
         }));
-        Ok(Projected { shared, runner: Arc::clone(&self.runner), slot })
+        Ok(Projected { shared, runner: Arc::clone(&self.runner), slot, partial: self.partial })
     }
 
     /// Begins to follow, in a task of its own.
@@ -251,7 +255,7 @@ async fn run(
         tokio::select! {
             biased;
             () = async { stop.wait_for(|stop| *stop).await.ok(); } => break None,
-            Some(switch) = switches.recv() => switch_state(&mut slots, switch).await,
+            Some(switch) = switches.recv() => switch_state(&mut slots, switch, pager.cursor).await,
             fed = feed(&mut pager, &mut slots) => if let Err(error) = fed { break Some(error) },
         }
     };
@@ -292,9 +296,9 @@ async fn feed(pager: &mut Pager, slots: &mut [Box<dyn Slot>]) -> Result<()> {
     pager.wait().await
 }
 
-async fn switch_state(slots: &mut [Box<dyn Slot>], switch: Switch) {
+async fn switch_state(slots: &mut [Box<dyn Slot>], switch: Switch, through: Position) {
     let Switch { slot, state, position, newest, answer } = switch;
-    let switched = slots[slot].switch(state, position, newest).await;
+    let switched = slots[slot].switch(state, position, newest, through).await;
     // Nobody waits for the answer any more: the switch is done all the same.
     let _ = answer.send(switched);
 }
@@ -313,6 +317,7 @@ trait Slot: Send {
         state: Box<dyn Any + Send>,
         position: Position,
         newest: Option<Timestamp>,
+        through: Position,
     ) -> Result<()>;
 }
 
@@ -323,7 +328,6 @@ struct Running<P: Projection> {
     newest: Option<Timestamp>,
     saved: Position,
     save_after: Instant,
-    events_unsaved: u64,
     others_forgotten: bool,
 }
 
@@ -345,11 +349,12 @@ impl<P: Projection> Running<P> {
         let snapshot = self.snapshot()?;
         let snapshots = self.shared.log.store.snapshots();
         let revision = snapshots.save(snapshot, None, Keep::Newest).await?;
-        if !std::mem::replace(&mut self.others_forgotten, true) {
+        let caught_up = self.position >= *self.shared.log.store.head().borrow();
+        if caught_up && !std::mem::replace(&mut self.others_forgotten, true) {
+            // Until now an older program would still have found its own state.
             self.forget_other_revisions().await?;
         }
         self.saved = self.position;
-        self.events_unsaved = 0;
         // A large state is saved less often: saving takes a twentieth of the time at the most.
         self.save_after = Instant::now() + Duration::from_millis(CHECKPOINT_MS).max(began.elapsed() * 20);
         Ok(revision)
@@ -376,7 +381,6 @@ impl<P: Projection> Running<P> {
             if self.filter.matches(event) {
                 state.apply(event).map_err(|why| refused::<P>(event, &why))?;
                 self.newest = self.newest.max(Some(event.time()));
-                self.events_unsaved += 1;
             }
             self.position = event.position;
         }
@@ -423,8 +427,7 @@ impl<P: Projection> Slot for Running<P> {
     }
 
     async fn save(&mut self, now: bool) {
-        let due = self.events_unsaved >= CHECKPOINT_EVENTS_MAX || self.position > self.saved;
-        if self.stopped() || !due || (!now && Instant::now() < self.save_after) {
+        if self.stopped() || self.position <= self.saved || (!now && Instant::now() < self.save_after) {
             return;
         }
         if let Err(error) = self.save_now().await {
@@ -441,14 +444,15 @@ impl<P: Projection> Slot for Running<P> {
         state: Box<dyn Any + Send>,
         position: Position,
         newest: Option<Timestamp>,
+        through: Position,
     ) -> Result<()> {
         let mut fresh = state
             .downcast::<P>()
             .map_err(|_| Error::stopped("a state of another projection was handed over"))?;
         let mut newest = newest;
         let mut pager = self.shared.log.pager(P::filter(), position);
-        // What the served state took in while the fresh one was built.
-        while pager.cursor < self.position {
+        // What the group has read while the fresh state was built.
+        while pager.cursor < through {
             let Some(events) = pager.try_page().await? else { break };
             for event in &events {
                 fresh.apply(event).map_err(|why| refused::<P>(event, &why))?;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::{PAGE_EVENTS_MAX, TAIL_BYTES_MAX};
-use crate::{Event, Filter, Page, Position, Read, Result, Store};
+use crate::{Event, Filter, Page, Position, RETENTION_STREAM, Read, Result, Store};
 
 /// A follower this near to the head reads with the others.
 const JOIN_EVENTS: u64 = PAGE_EVENTS_MAX as u64;
@@ -55,6 +55,12 @@ impl Tail {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        let mut recent = self.recent();
+        *recent = Recent { start: recent.end, end: recent.end, ..Recent::default() };
+    }
+
     /// Whether a position has fallen out of the memory.
     fn is_behind(&self, after: Position) -> bool {
         after < self.recent().start
@@ -79,6 +85,11 @@ impl Tail {
         let mut recent = self.recent();
         if recent.end != after {
             *recent = Recent { start: after, end: after, ..Recent::default() };
+        }
+        if page.events.iter().any(|event| event.stream == RETENTION_STREAM) {
+            // Something was removed: what is remembered may be gone.
+            *recent = Recent { start: page.next, end: page.next, ..Recent::default() };
+            return;
         }
         recent.end = page.next;
         for event in &page.events {

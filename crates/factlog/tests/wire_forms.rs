@@ -91,6 +91,11 @@ fn a_batch_is_read_and_written_as_it_always_was() {
     assert_eq!(serde_json::to_string(&batch).unwrap(), text);
     let Condition::NoneSince { after, .. } = &batch.conditions()[0];
     assert_eq!(*after, Position(41));
+    // What looks like a guard must guard.
+    let event = r#"{"stream":"a-1","type":"b""#;
+    assert!(serde_json::from_str::<Batch>(&format!(r#"{{"events":[{event},"expect":7}}]}}"#)).is_err());
+    let twice = format!(r#"{{"events":[{event}}}],"expect":{{"a-1":7,"a-1":"any"}}}}"#);
+    assert!(serde_json::from_str::<Batch>(&twice).is_err());
     assert!(serde_json::from_str::<Batch>(r#"{"events":[]}"#).is_err());
     assert!(serde_json::from_str::<Batch>(r#"{"events":[["a","b"]]}"#).is_err());
     assert!(

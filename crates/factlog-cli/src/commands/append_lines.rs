@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Context;
 use crate::failure::{Failure, Outcome, exit};
-use crate::output::{Format, stdout};
+use crate::output::{Format, note, stdout};
 
 /// Lines that are sent to the store together, and lines read ahead meanwhile.
 const GROUP_LINES: usize = 500;
@@ -30,7 +30,16 @@ pub(crate) async fn run(context: &Context) -> Outcome {
     let mut group = Vec::new();
     // Lines are read ahead while earlier ones are being written.
     while receiver.recv_many(&mut group, GROUP_LINES).await > 0 {
-        failed |= answer(&log, &mut group).await?;
+        match answer(&log, &mut group).await {
+            Ok(any) => failed |= any,
+            Err(Failure::BrokenPipe) => {
+                // Quiet is right for a reader that has seen enough, and wrong for a writer that leaves lines behind.
+                log.close().await?;
+                note("error: nobody reads the answers; the lines that were not answered may not be recorded");
+                return Err(Failure::Told(exit::FAILURE));
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     log.close().await?;
     match reader.join() {

@@ -26,7 +26,7 @@ pub(super) fn told(path: &Path, error: rusqlite::Error) -> Error {
         }
         Some(ErrorCode::NotADatabase) => Error::corrupt(place, "this is not a log: not an SQLite file")
             .with_hint("name another file with --store sqlite:PATH"),
-        Some(ErrorCode::DatabaseCorrupt) => Error::corrupt(place, "the file is damaged or cut short")
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::ConstraintViolation) => Error::corrupt(place, "the file is damaged or cut short")
             .with_hint(
                 "keep the file as it is and restore a backup; `sqlite3 FILE .recover` saves what can be saved",
             ),

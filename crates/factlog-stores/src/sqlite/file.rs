@@ -66,6 +66,15 @@ fn create(path: &Path) -> Result<()> {
         return Err(Error::not_found(format!("the folder {} does not exist", folder.display()))
             .with_hint("make the folder first, or name another place with --store"));
     }
+    let wal = beside(path, "-wal");
+    if fs::metadata(&wal).is_ok_and(|found| found.len() > 0) {
+        // SQLite would play the lost log's last events into the new one.
+        return Err(Error::corrupt(
+            path.display().to_string(),
+            format!("the log is gone, and {} with its last events is still there", wal.display()),
+        )
+        .with_hint("put the log back, or delete the files FILE-wal and FILE-shm too to begin anew"));
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let scratch = folder.join(format!(".{name}.{}.new", factlog::EventId::generate()));
     let built = build(&scratch).and_then(|()| link(&scratch, path));

@@ -159,6 +159,12 @@ impl OpenLedger<'_> {
             self.insert(event, *stamp, envelope.as_deref())?;
             self.heads.position = stamp.position;
             self.heads.recorded_at = Some(stamp.recorded_at);
+            // A copy brings the removals of its source along.
+            if event.stream == RETENTION_STREAM
+                && let Ok(removed) = event.data.to()
+            {
+                self.heads.removals.push(removed);
+            }
         }
         Ok(())
     }
@@ -249,8 +255,8 @@ impl OpenLedger<'_> {
         self.connection.execute(sql, [events as i64]).map(|_| ()).map_err(failed)
     }
 
-    /// Records an event that tells of a removal, and takes the rows out.
-    pub(super) fn take_out(&mut self, positions: &[i64], said: &RemovedData) -> Result<()> {
+    /// Takes rows out; the event that tells of it is recorded already.
+    pub(super) fn take_out(&mut self, positions: &[i64]) -> Result<()> {
         let version = "UPDATE streams SET removed_version = max(removed_version, ?2) WHERE sid = ?1";
         let delete = "DELETE FROM events WHERE position = ?1 RETURNING sid, version";
         for position in positions {
@@ -266,9 +272,7 @@ impl OpenLedger<'_> {
                 .and_then(|mut statement| statement.execute((sid, gone)))
                 .map_err(failed)?;
         }
-        self.count_removed(positions.len() as u64)?;
-        self.heads.removals.push(said.clone());
-        Ok(())
+        self.count_removed(positions.len() as u64)
     }
 }
 

@@ -105,7 +105,13 @@ impl SqliteStore {
         let writer = Writer::new(path.clone(), connection, Arc::clone(&shared))?;
         let thread = std::thread::Builder::new()
             .name("factlog-writer".into())
-            .spawn(move || writer.run(waiting))
+            .spawn({
+                let ended = Ended(Arc::clone(&shared));
+                move || {
+                    let _ended = ended;
+                    writer.run(waiting);
+                }
+            })
             .map_err(|error| Error::unavailable(format!("no thread can be started: {error}")))?;
         Ok(Self {
             about: about(options),
@@ -264,6 +270,18 @@ impl Store for SqliteStore {
         self.shared.close();
         self.join();
         outcome
+    }
+}
+
+/// Says so when the writer has ended by a mistake of ours, so that nobody waits for it.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stopped(&Error::stopped("the writer has panicked").with_hint("open the log again"));
+            self.0.close();
+        }
     }
 }
 

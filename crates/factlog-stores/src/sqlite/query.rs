@@ -314,8 +314,8 @@ fn keys_of_types(connection: &Connection, filter: &Filter) -> Result<(Vec<Key>, 
 }
 
 fn window(connection: &Connection, read: &Read, head: Position) -> Result<Window> {
-    // A cursor may lie past every number that SQLite knows.
-    let number = |position: Position| i64::try_from(position.0).unwrap_or(i64::MAX);
+    // A cursor may lie past every position there can be.
+    let number = |position: Position| position.min(Position::MAX).0 as i64;
     let (mut after, mut before, backwards) = match read.cursor {
         Cursor::After(position) => (number(position), i64::MAX, false),
         Cursor::Before(position) => (0, number(position), true),

@@ -14,6 +14,8 @@ use super::{SqliteOptions, file, query};
 
 /// How often other processes' appends are looked for.
 const HEAD_POLL_MS: u64 = 5;
+/// A keeper that cannot open the file tries again after this long.
+const CONNECT_AGAIN_MS: u64 = 1_000;
 /// Every so many looks, the write-ahead log's length is looked at too.
 const CHECKPOINT_EVERY_POLLS: u64 = 8;
 /// A write-ahead log of this many pages (4 MiB) is copied into the file.
@@ -116,6 +118,11 @@ impl Shared {
         self.wal_pages.store(pages, Ordering::Relaxed);
     }
 
+    /// Whether there is so much in the write-ahead log that a process that goes should copy it first.
+    pub(super) fn wal_is_long(&self) -> bool {
+        self.wal_pages.load(Ordering::Relaxed) > RESTART_PAGES
+    }
+
     /// Whether the writer is to restart the write-ahead log now: because the keeper wishes it, or without a keeper
     /// because it is as long as it may be.
     pub(super) fn take_restart_wish(&self) -> bool {
@@ -131,13 +138,18 @@ impl Shared {
         }
         let (alive, ended) = std::sync::mpsc::channel();
         let (options, shared) = (shared.options.clone(), Arc::downgrade(shared));
-        let started =
-            std::thread::Builder::new().name("factlog-keeper".into()).spawn(
-                move || match file::connect_writer(&options) {
-                    Ok(connection) => keep(&connection, &shared, &ended),
-                    Err(error) => tracing::warn!(%error, "other processes' appends are not heard of"),
-                },
-            );
+        let started = std::thread::Builder::new().name("factlog-keeper".into()).spawn(move || {
+            loop {
+                match file::connect_writer(&options) {
+                    Ok(connection) => return keep(&connection, &shared, &ended),
+                    Err(error) => tracing::warn!(%error, "other processes' appends are not heard of yet"),
+                }
+                let again = ended.recv_timeout(Duration::from_millis(CONNECT_AGAIN_MS));
+                if again != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
         match started {
             Ok(thread) => *keeper = Some((alive, thread)),
             Err(error) => tracing::warn!(%error, "other processes' appends are not heard of"),

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use factlog::admission::{self, Admission};
 use factlog::limits::{GROUP_BYTES_MAX, GROUP_EVENTS_MAX};
 use factlog::{
-    Appended, Batch, Error, ErrorKind, Keep, Position, Read, Removal, Removed, RemovedData, Result, Revision,
-    Snapshot, Timestamp,
+    Appended, Batch, Error, ErrorKind, Keep, Position, Read, Removal, Removed, Result, Revision, Snapshot,
+    Timestamp,
 };
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -244,53 +244,75 @@ impl Writer {
 
     /// Does one job inside the transaction; an error beside the answer means that the whole transaction cannot stand.
     fn work(&mut self, job: Job) -> (Answer, Option<Error>) {
-        fn fatal<T>(outcome: &Result<T>) -> Option<Error> {
-            outcome.as_ref().err().filter(|error| !is_refusal(error)).cloned()
-        }
         match job {
             Job::Append { batches, answer } => {
                 let mut outcomes = Vec::with_capacity(batches.len());
                 let mut undone = None;
                 for prepared in batches {
-                    let outcome = undone.clone().map_or_else(|| self.append(&prepared), Err);
-                    undone = undone.or_else(|| fatal(&outcome));
-                    outcomes.push(outcome);
+                    let outcome = undone
+                        .clone()
+                        .map_or_else(|| self.append(&prepared), |error| Err(Failed::Undone(error)));
+                    outcomes.push(told_apart(outcome, &mut undone));
                 }
                 (Answer::Appended(answer, outcomes), undone)
             }
             Job::Save { snapshot, expect, keep, answer } => {
                 let outcome = snapshots::save(&self.connection, *snapshot, expect, keep);
-                let undone = fatal(&outcome);
-                (Answer::Saved(answer, outcome), undone)
+                let mut undone = None;
+                (Answer::Saved(answer, told_apart(outcome.map_err(Failed::of), &mut undone)), undone)
             }
             Job::Forget { key, below, answer } => {
                 let outcome = snapshots::forget(&self.connection, &key, below);
-                let undone = fatal(&outcome);
-                (Answer::Forgot(answer, outcome), undone)
+                let mut undone = None;
+                (Answer::Forgot(answer, told_apart(outcome.map_err(Failed::of), &mut undone)), undone)
             }
             Job::Remove { removal, answer } => {
+                let mut undone = None;
                 let outcome = self.remove(&removal);
-                let undone = fatal(&outcome);
-                (Answer::Removed(answer, outcome), undone)
+                (Answer::Removed(answer, told_apart(outcome, &mut undone)), undone)
             }
             Job::Close { answer } => (Answer::Closed(answer), None),
         }
     }
 
-    fn append(&mut self, prepared: &Prepared) -> Result<Appended> {
+    /// A failure before anything of the batch was written, which refuses this batch alone; unless SQLite itself has taken
+    /// the transaction back.
+    fn refused(&self, error: Error) -> Failed {
+        if self.connection.is_autocommit() { Failed::Undone(error) } else { Failed::Refused(error) }
+    }
+
+    fn append(&mut self, prepared: &Prepared) -> Result<Appended, Failed> {
         let Prepared { batch, envelopes, clear_to } = prepared;
         self.heads.clear_to = *clear_to;
         let mut ledger = OpenLedger { connection: &self.connection, heads: &mut self.heads };
-        match admission::admit(batch, &mut ledger, Timestamp::now())? {
+        let admitted = admission::admit(batch, &mut ledger, Timestamp::now());
+        match admitted.map_err(|error| self.refused(error))? {
             Admission::Repeated(appended) => Ok(appended),
             Admission::Record(stamps) => {
-                ledger.record(batch, &stamps, envelopes)?;
+                let mut ledger = OpenLedger { connection: &self.connection, heads: &mut self.heads };
+                ledger.record(batch, &stamps, envelopes).map_err(Failed::Undone)?;
                 Ok(admission::appended(batch, &stamps))
             }
         }
     }
 
-    fn remove(&mut self, removal: &Removal) -> Result<Removed> {
+    fn remove(&mut self, removal: &Removal) -> Result<Removed, Failed> {
+        let positions = self.positions_of(removal).map_err(|error| self.refused(error))?;
+        let count = positions.len() as u64;
+        if count == 0 {
+            return Ok(Removed { count, position: None });
+        }
+        let batch =
+            Batch::of_removal(removal, self.heads.position, count).map_err(|error| self.refused(error))?;
+        let envelopes = super::ledger::envelopes(&batch);
+        let appended = self.append(&Prepared { batch, envelopes, clear_to: Position::START })?;
+        let mut ledger = OpenLedger { connection: &self.connection, heads: &mut self.heads };
+        ledger.take_out(&positions).map_err(Failed::Undone)?;
+        Ok(Removed { count, position: Some(appended.last()) })
+    }
+
+    /// Where the events stand that a removal means.
+    fn positions_of(&self, removal: &Removal) -> Result<Vec<i64>> {
         let mut names = Names::default();
         let mut read = Read::after(removal.effective_filter(), Position::START);
         let mut positions = Vec::new();
@@ -299,20 +321,10 @@ impl Writer {
             let wanted = page.events.iter().take_while(|event| event.position <= removal.through);
             positions.extend(wanted.map(|event| event.position.0 as i64));
             if !page.more || page.next >= removal.through {
-                break;
+                return Ok(positions);
             }
             read.cursor = read.cursor.at(page.next);
         }
-        let count = positions.len() as u64;
-        if count == 0 {
-            return Ok(Removed { count, position: None });
-        }
-        let batch = Batch::of_removal(removal, count)?;
-        let said: RemovedData = batch.events()[0].data.to()?;
-        let envelopes = super::ledger::envelopes(&batch);
-        let appended = self.append(&Prepared { batch, envelopes, clear_to: Position::START })?;
-        OpenLedger { connection: &self.connection, heads: &mut self.heads }.take_out(&positions, &said)?;
-        Ok(Removed { count, position: Some(appended.last()) })
     }
 
     /// Takes the transaction back, and forgets what was remembered of it.
@@ -320,7 +332,8 @@ impl Writer {
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
-            self.stopped = Some(told(&self.path, error).context("the log is stopped"));
+            let error = told(&self.path, error);
+            self.stop(&error);
         }
         self.heads = Heads::default();
     }
@@ -389,7 +402,7 @@ impl Writer {
     fn close(self) -> Result<()> {
         let Self { path, connection, shared, stopped, .. } = self;
         shared.close();
-        if stopped.is_none() {
+        if stopped.is_none() && shared.wal_is_long() {
             // Another process may be reading; it will fold the rest in when it goes.
             let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         }
@@ -397,7 +410,28 @@ impl Writer {
     }
 }
 
-/// Whether an error is about the request, and leaves the transaction as it was.
-fn is_refusal(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Invalid)
+/// Why a job was not done.
+enum Failed {
+    /// It is refused alone; the transaction is as it was before.
+    Refused(Error),
+    /// The transaction cannot stand.
+    Undone(Error),
+}
+
+impl Failed {
+    /// A conflict or bad input refuses; anything else leaves something half done.
+    fn of(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Conflict | ErrorKind::Invalid => Self::Refused(error),
+            _ => Self::Undone(error),
+        }
+    }
+}
+
+/// The caller's outcome, with what undoes the transaction put aside.
+fn told_apart<T>(outcome: Result<T, Failed>, undone: &mut Option<Error>) -> Result<T> {
+    outcome.map_err(|failed| match failed {
+        Failed::Refused(error) => error,
+        Failed::Undone(error) => undone.insert(error).clone(),
+    })
 }

@@ -119,6 +119,58 @@ pub async fn a_projection_that_would_begin_in_a_removed_range_is_refused(backend
     assert_eq!(partial.next().await.unwrap().unwrap().position, Position(4));
 }
 
+/// A removal up to the end of time refused every condition and follower after it, for ever.
+pub async fn a_removal_reaches_to_the_head_at_the_most(backend: Arc<dyn Backend>) {
+    let log = open(&backend).await;
+    fill(&log, "task-1", 3).await;
+    remove(&log, stream("task-1"), u64::MAX).await;
+    assert_eq!(log.removals().await.unwrap()[0].through, Position(3));
+    let condition = Condition::NoneSince { filter: stream("task-1"), after: log.newest().await.unwrap() };
+    log.append(batch([fact("task-1", "task:noted", 4)]).condition(condition).unwrap()).await.unwrap();
+    let mut durable = log.follow(stream("task-1")).after(Position(4)).durable("late");
+    assert_eq!(durable.next().await.unwrap().unwrap().position, Position(5));
+}
+
+/// What was removed, perhaps because it had to be forgotten, was still given to new followers from the shared memory.
+pub async fn removed_events_are_not_given_to_followers(backend: Arc<dyn Backend>) {
+    let log = open(&backend).await;
+    fill(&log, "task-1", 3).await;
+    let mut early = log.follow(Filter::all());
+    for position in 1..=3 {
+        assert_eq!(early.next().await.unwrap().unwrap().position, Position(position));
+    }
+    remove(&log, stream("task-1"), 2).await;
+    let mut late = log.follow(Filter::all());
+    assert_eq!(late.next().await.unwrap().unwrap().position, Position(3));
+    assert_eq!(early.next().await.unwrap().unwrap().event_type, REMOVED_TYPE);
+}
+
+pub async fn removals_that_came_with_a_copy_are_known(backend: Arc<dyn Backend>) {
+    let source = EventLog::new(crate::MemoryStore::new());
+    fill(&source, "task-1", 3).await;
+    remove(&source, stream("task-1"), 2).await;
+    let log = open(&backend).await;
+    let events = source.read(Filter::all()).collect().await.unwrap();
+    let events: Vec<Event> = events.iter().map(|event| (**event).clone()).collect();
+    log.append(crate::Batch::kept(events).unwrap()).await.unwrap();
+    let condition =
+        Condition::NoneSince { filter: Filter::types(["task:never"]).unwrap(), after: Position(1) };
+    let refused = log.append(batch([fact("task-2", "task:noted", 1)]).condition(condition).unwrap()).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+pub async fn positions_past_every_end_are_only_far_away(backend: Arc<dyn Backend>) {
+    let log = open(&backend).await;
+    fill(&log, "task-1", 3).await;
+    for far in [Position::MAX, Position(i64::MAX as u64), Position(u64::MAX)] {
+        assert_eq!(log.read(stream("task-1")).after(far).collect().await.unwrap().len(), 0);
+        assert_eq!(log.read(stream("task-1")).before(far).backwards().collect().await.unwrap().len(), 3);
+        let condition = Condition::NoneSince { filter: Filter::all(), after: far };
+        log.append(batch([fact("task-2", "task:noted", 1)]).condition(condition).unwrap()).await.unwrap();
+        remove(&log, stream("task-2"), far.0).await;
+    }
+}
+
 pub async fn removal_survives_opening_again(backend: Arc<dyn Backend>) {
     if !backend.survives_close() {
         return;
