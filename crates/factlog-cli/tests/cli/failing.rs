@@ -38,13 +38,14 @@ fn a_conflict_is_4_and_says_what_is_there() {
     ");
     insta::assert_snapshot!(place.fails("append task-7 x --expect exists"), @"
     4
-    error: stream task-7 was expected to exist, and is at version 0
+    error: stream task-7 was expected to exist, and does not exist
     hint: read the stream again and decide on what is there now
     ");
     insta::assert_snapshot!(
         place.fails("append task-1 x --id 019aa000-0000-7000-8000-000000000001"), @"
     4
     error: the id 019aa000-0000-7000-8000-000000000001 is taken: position 1 has another stream, type or data
+    hint: give each event an id of its own; the same event again has the same stream, type and data
     ");
 }
 
