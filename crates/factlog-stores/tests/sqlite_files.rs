@@ -372,3 +372,28 @@ async fn the_tables_are_those_of_format_1() {
     let tables = schema.split_once('\n').unwrap().1.trim();
     assert!(page.contains(tables), "docs/format.md shows another schema");
 }
+
+/// Readings are read ahead: a page that waits for its reader must not hold the turn of another one.
+#[tokio::test]
+async fn readers_who_pause_keep_nobody_waiting() {
+    const READERS: usize = 40;
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let folder = folder();
+    let path = folder.path().join("log.db");
+    filled(&path, 3_500).await;
+    let log = try_open(&path, Open::Existing).unwrap();
+    let mut paused = Vec::new();
+    for _ in 0..READERS {
+        let mut reading = log.read(Filter::all());
+        for _ in 0..1_001 {
+            reading.next().await.unwrap().unwrap();
+        }
+        paused.push(reading);
+    }
+    let another = tokio::time::timeout(PATIENCE, log.read(Filter::all()).collect()).await;
+    assert_eq!(another.expect("it had to wait for those who pause").unwrap().len(), 3_500);
+    let reads = paused.into_iter().map(|reading| tokio::spawn(reading.collect()));
+    for read in reads.collect::<Vec<_>>() {
+        assert_eq!(read.await.unwrap().unwrap().len(), 2_499);
+    }
+}

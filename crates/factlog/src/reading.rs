@@ -1,16 +1,19 @@
 //! Reading what is there: a stream of events that ends at the head.
 
+use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use futures_core::future::BoxFuture;
 
 use crate::limits::PAGE_EVENTS_MAX;
 use crate::paged::{Buffer, Paged, Source};
-use crate::{Cursor, Event, Filter, Position, Read, Result, Store};
+use crate::{Cursor, Event, Filter, Page, Position, Read, Result, Store};
 
-/// A reading of the log; nothing is read before it is polled, and no more than a page is held.
+/// A reading of the log; nothing is read before it is polled, and no more is held than a page, and from the second on
+/// the page after it.
 pub struct Reading(Paged<ReadSource>);
 
 struct ReadSource {
@@ -24,6 +27,8 @@ struct ReadSource {
     /// Where the next page begins; none before the first.
     cursor: Option<Cursor>,
     more: bool,
+    /// The next page, which the store reads while the caller is busy with this one.
+    ahead: Option<BoxFuture<'static, Result<Page>>>,
 }
 
 impl Reading {
@@ -38,6 +43,7 @@ impl Reading {
             limit: None,
             cursor: None,
             more: true,
+            ahead: None,
         }))
     }
 
@@ -109,6 +115,33 @@ impl ReadSource {
         }
     }
 
+    fn next_cursor(&self) -> Cursor {
+        self.cursor.unwrap_or_else(|| self.first_cursor())
+    }
+
+    /// The next page.
+    fn page(&self) -> BoxFuture<'static, Result<Page>> {
+        let wanted = self.limit.map_or(PAGE_EVENTS_MAX, |limit| limit.saturating_add(self.skip));
+        let (filter, cursor) = (self.filter.clone(), self.next_cursor());
+        let read = Read { filter, cursor, limit: wanted.min(PAGE_EVENTS_MAX) };
+        let store = Arc::clone(&self.store);
+        Box::pin(async move { store.read(&read).await })
+    }
+
+    fn ends(&self) -> bool {
+        !self.more || self.limit == Some(0)
+    }
+
+    /// Lets the store begin with the next page.
+    async fn read_ahead(&mut self) {
+        let mut page = self.page();
+        let begun = poll_fn(|context| Poll::Ready(page.as_mut().poll(context))).await;
+        self.ahead = Some(match begun {
+            Poll::Pending => page,
+            Poll::Ready(page) => Box::pin(ready(page)),
+        });
+    }
+
     /// Whether an event lies beyond the bound at the far end.
     fn is_past(&self, position: Position) -> bool {
         if self.backwards {
@@ -121,16 +154,15 @@ impl ReadSource {
 
 impl Source for ReadSource {
     async fn advance(&mut self, _rest: Buffer) -> Result<Option<Buffer>> {
-        if self.cursor.is_none() {
+        // Who comes back for a second page will likely want the third.
+        let again = self.cursor.is_some();
+        if !again {
             self.filter.check()?;
         }
-        while self.more && self.limit != Some(0) {
-            let cursor = self.cursor.unwrap_or_else(|| self.first_cursor());
-            let wanted = self.limit.map_or(PAGE_EVENTS_MAX, |limit| limit.saturating_add(self.skip));
-            let limit = wanted.min(PAGE_EVENTS_MAX);
-            let page = self.store.read(&Read { filter: self.filter.clone(), cursor, limit }).await?;
+        while !self.ends() {
+            let page = self.ahead.take().unwrap_or_else(|| self.page()).await?;
             self.more = page.more && !self.is_past(page.next);
-            self.cursor = Some(cursor.at(page.next));
+            self.cursor = Some(self.next_cursor().at(page.next));
             let mut events: Buffer = page.events.into();
             while events.back().is_some_and(|event| self.is_past(event.position)) {
                 events.pop_back();
@@ -141,6 +173,9 @@ impl Source for ReadSource {
             if let Some(limit) = &mut self.limit {
                 events.truncate(*limit);
                 *limit -= events.len();
+            }
+            if again && !self.ends() {
+                self.read_ahead().await;
             }
             if !events.is_empty() {
                 return Ok(Some(events));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use factlog::{Error, Result, Timestamp};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::told;
@@ -180,6 +181,8 @@ fn connect(options: &SqliteOptions, flags: OpenFlags) -> Result<Connection> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let told = |error| told(path, error);
     let mut connection = Connection::open_with_flags(path, flags).map_err(told)?;
+    // Statements are planned once, not again whenever another LIMIT is bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(told)?;
     let mut began = Instant::now();
     connection
         .busy_handler(Some(move |tries: i32| {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use factlog::{Error, Result};
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::SqliteOptions;
 use super::error::told;
@@ -39,27 +39,41 @@ impl Readers {
         Self { options, idle: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
-    /// Runs one read on a thread for such work. The transaction ends with it.
+    /// Runs one read on a thread for such work. The transaction ends with it. Once begun, it goes on by itself: a future
+    /// that is not polled further keeps no other reader waiting.
     pub(super) async fn with<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let closed = || Error::stopped("the log is closed");
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| closed())?;
         let readers = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let mut reader = readers.take()?;
-            let begun = reader.execute("BEGIN");
-            let outcome =
-                begun.map_err(|error| told(&readers.options.path, error)).and_then(|()| read(&mut reader));
-            // A connection that cannot end its transaction is dropped rather than used again.
-            if reader.execute("COMMIT").is_ok() && !readers.turns.is_closed() {
-                readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        let read = move |turn| tokio::task::spawn_blocking(move || readers.run(turn, read));
+        let done = match Arc::clone(&self.turns).try_acquire_owned() {
+            Ok(turn) => read(turn).await,
+            Err(TryAcquireError::Closed) => return Err(closed()),
+            Err(TryAcquireError::NoPermits) => {
+                let turns = Arc::clone(&self.turns);
+                let waiting = async move {
+                    match turns.acquire_owned().await {
+                        Ok(turn) => read(turn).await,
+                        Err(_) => Ok(Err(closed())),
+                    }
+                };
+                tokio::spawn(waiting).await.and_then(|done| done)
             }
-            outcome.map_err(|error| error.context(readers.options.path.display()))
-        });
-        done.await.map_err(|error| Error::stopped(format!("a read has failed: {error}")))?
+        };
+        done.map_err(|error| Error::stopped(format!("a read has failed: {error}")))?
+    }
+
+    fn run<T>(&self, _turn: OwnedSemaphorePermit, read: impl FnOnce(&mut Reader) -> Result<T>) -> Result<T> {
+        let mut reader = self.take()?;
+        let begun = reader.execute("BEGIN").map_err(|error| told(&self.options.path, error));
+        let outcome = begun.and_then(|()| read(&mut reader));
+        // A connection that cannot end its transaction is dropped rather than used again.
+        if reader.execute("COMMIT").is_ok() && !self.turns.is_closed() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        }
+        outcome.map_err(|error| error.context(self.options.path.display()))
     }
 
     fn take(&self) -> Result<Reader> {

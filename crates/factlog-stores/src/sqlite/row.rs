@@ -124,6 +124,8 @@ pub(super) struct Names {
     streams: Remembered<StreamName>,
     types: Remembered<EventType>,
     sources: Remembered<Text>,
+    /// The last correlation that is a UUID: neighbours often share theirs.
+    correlation: Option<(Uuid, Text)>,
     pub(super) scratch: Vec<u8>,
 }
 
@@ -183,6 +185,18 @@ impl Names {
     name_of!(stream, streams, StreamName, "SELECT name FROM streams WHERE sid = ?1", "stream");
     name_of!(event_type, types, EventType, "SELECT name FROM types WHERE tid = ?1", "type");
     name_of!(source, sources, Text, "SELECT name FROM sources WHERE source_id = ?1", "source");
+
+    /// How a correlation is written that is kept as 16 bytes.
+    fn correlation(&mut self, uuid: Uuid) -> Text {
+        if let Some((last, text)) = &self.correlation
+            && *last == uuid
+        {
+            return text.clone();
+        }
+        let text = Text::trusted(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) as &str);
+        self.correlation = Some((uuid, text.clone()));
+        text
+    }
 }
 
 fn damaged(message: &str) -> Error {
@@ -205,6 +219,7 @@ fn decode_columns(
     let stream = names.stream(connection, number(row, 1)?)?;
     let event_type = names.event_type(connection, number(row, 3)?)?;
     let source = optional(row, 4)?.map(|source| names.source(connection, source)).transpose()?;
+    let kept = text(row, 11)?;
     let mut fact = NewEvent {
         id: EventId(uuid(row, 7)?.ok_or_else(|| damaged("the id is missing"))?),
         stream,
@@ -212,7 +227,7 @@ fn decode_columns(
         source,
         targets: Vec::new(),
         occurred_at: optional(row, 6)?.map(Timestamp::from_micros).transpose()?,
-        correlation_id: correlation(row, 8)?,
+        correlation_id: correlation(names, row, 8)?,
         causation_id: uuid(row, 9)?.map(EventId),
         session_id: None,
         user_id: None,
@@ -223,18 +238,8 @@ fn decode_columns(
         metadata: None,
         data: Json::trusted(text(row, 12)?.ok_or_else(|| damaged("the data is missing"))?),
     };
-    let kept = text(row, 11)?;
     if let Some(envelope) = kept {
-        let envelope: Envelope = serde_json::from_str(envelope)
-            .map_err(|cause| damaged(&format!("the envelope cannot be read: {cause}")).with_cause(cause))?;
-        fact.targets = envelope.targets;
-        fact.session_id = envelope.session_id;
-        fact.user_id = envelope.user_id;
-        fact.priority = envelope.priority;
-        fact.expires_at = envelope.expires_at;
-        fact.traceparent = envelope.traceparent;
-        fact.tags = envelope.tags;
-        fact.metadata = envelope.metadata;
+        open_envelope(envelope, &mut fact)?;
     }
     let stamp = Stamp {
         position: Position(position),
@@ -246,6 +251,21 @@ fn decode_columns(
     }
     let Stamp { position, version, recorded_at } = stamp;
     Ok(Arc::new(Event { position, version, recorded_at, fact }))
+}
+
+/// Puts what the envelope column says into the event.
+fn open_envelope(envelope: &str, fact: &mut NewEvent) -> Result<()> {
+    let envelope: Envelope = serde_json::from_str(envelope)
+        .map_err(|cause| damaged(&format!("the envelope cannot be read: {cause}")).with_cause(cause))?;
+    fact.targets = envelope.targets;
+    fact.session_id = envelope.session_id;
+    fact.user_id = envelope.user_id;
+    fact.priority = envelope.priority;
+    fact.expires_at = envelope.expires_at;
+    fact.traceparent = envelope.traceparent;
+    fact.tags = envelope.tags;
+    fact.metadata = envelope.metadata;
+    Ok(())
 }
 
 fn value<'a>(row: &'a Row<'_>, column: usize) -> Result<ValueRef<'a>> {
@@ -286,10 +306,9 @@ fn uuid(row: &Row<'_>, column: usize) -> Result<Option<Uuid>> {
     }
 }
 
-fn correlation(row: &Row<'_>, column: usize) -> Result<Option<Text>> {
+fn correlation(names: &mut Names, row: &Row<'_>, column: usize) -> Result<Option<Text>> {
     match value(row, column)? {
-        ValueRef::Blob(_) => Ok(uuid(row, column)?
-            .map(|uuid| Text::trusted(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) as &str))),
+        ValueRef::Blob(_) => Ok(uuid(row, column)?.map(|uuid| names.correlation(uuid))),
         _ => Ok(text(row, column)?.map(Text::trusted)),
     }
 }

@@ -31,6 +31,13 @@ const PREWRITE_AFTER_GROUPS: u64 = 64;
 const PREWRITE_BYTES: u64 = 32 * 1024 * 1024;
 /// While other processes write too, this long a pause lets them have the lock.
 const YIELD_US: u64 = 150;
+/// How long the writer looks for the next job before it sleeps: to be woken costs the caller and it about as much.
+const AWAKE_US: u64 = 40;
+/// How long a group waits for callers who have just been answered: without, a few callers fall into two halves that
+/// wait for each other's commits.
+const GATHER_US: u64 = 80;
+/// More callers than this make good groups by themselves, and need the processor.
+const GATHER_CALLERS_MAX: usize = 16;
 
 /// One request of a caller.
 pub(super) enum Job {
@@ -126,6 +133,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     answers: std_mpsc::Sender<(Vec<Answer>, Option<Error>)>,
     groups: u64,
+    /// Callers who are likely to ask again at once: those just answered, and those who wait already.
+    expected: usize,
     others_write: bool,
     /// Why it no longer writes.
     stopped: Option<Error>,
@@ -145,13 +154,23 @@ impl Writer {
             })
             .map_err(|error| Error::unavailable(format!("no thread can be started: {error}")))?;
         let heads = Heads::default();
-        Ok(Self { path, connection, heads, shared, answers, groups: 0, others_write: false, stopped: None })
+        Ok(Self {
+            path,
+            connection,
+            heads,
+            shared,
+            answers,
+            groups: 0,
+            expected: 0,
+            others_write: false,
+            stopped: None,
+        })
     }
 
     /// Works until everyone who could ask is gone, or the store is closed.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut left = None;
-        while let Some(first) = left.take().or_else(|| jobs.blocking_recv()) {
+        while let Some(first) = left.take().or_else(|| next(&mut jobs)) {
             if let Job::Close { answer } = first {
                 jobs.close();
                 while let Some(job) = jobs.blocking_recv() {
@@ -161,6 +180,7 @@ impl Writer {
                 let _ = answer.send(closed);
                 return;
             }
+            self.gather(&jobs);
             let (mut events, mut bytes) = first.weight();
             let mut group = vec![first];
             while events < GROUP_EVENTS_MAX && bytes < GROUP_BYTES_MAX {
@@ -178,15 +198,26 @@ impl Writer {
                     Err(_) => break,
                 }
             }
-            self.commit(group);
+            let (answers, undone) = self.commit(group);
+            self.expected = answers.len() + jobs.len();
+            self.answer(answers, undone);
+            self.keep_house();
         }
         let _ = self.close();
     }
 
-    fn commit(&mut self, group: Vec<Job>) {
+    /// Lets the callers who are about to ask again come into this commit.
+    fn gather(&self, jobs: &mpsc::Receiver<Job>) {
+        if self.expected <= GATHER_CALLERS_MAX {
+            wait_until(Duration::from_micros(GATHER_US), || (1 + jobs.len() >= self.expected).then_some(()));
+        }
+    }
+
+    /// Does the jobs of a group in one transaction; what their callers are to be told, and the error that undid it all.
+    fn commit(&mut self, group: Vec<Job>) -> (Vec<Answer>, Option<Error>) {
         if let Some(error) = &self.stopped {
             group.into_iter().for_each(|job| job.refuse(error));
-            return;
+            return (Vec::new(), None);
         }
         if self.others_write {
             std::thread::sleep(Duration::from_micros(YIELD_US));
@@ -195,7 +226,7 @@ impl Writer {
         if let Err(error) = self.begin() {
             self.undo();
             group.into_iter().for_each(|job| job.refuse(&error));
-            return;
+            return (Vec::new(), None);
         }
         let mut answers = Vec::with_capacity(group.len());
         let mut undone = None;
@@ -217,8 +248,7 @@ impl Writer {
         } else {
             self.shared.committed(self.heads.position, began.elapsed());
         }
-        self.answer(answers, undone);
-        self.keep_house();
+        (answers, undone)
     }
 
     fn answer(&mut self, answers: Vec<Answer>, undone: Option<Error>) {
@@ -367,6 +397,9 @@ impl Writer {
 
     /// What a long-lived writer does between two groups.
     fn keep_house(&mut self) {
+        if self.stopped.is_some() {
+            return;
+        }
         self.groups += 1;
         if self.groups == PREWRITE_AFTER_GROUPS {
             Shared::start_keeper(&self.shared);
@@ -407,6 +440,23 @@ impl Writer {
             let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         }
         connection.close().map_err(|(_, error)| told(&path, error))
+    }
+}
+
+/// The next job; none once everyone who could ask is gone.
+fn next(jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    wait_until(Duration::from_micros(AWAKE_US), || jobs.try_recv().ok()).or_else(|| jobs.blocking_recv())
+}
+
+/// Asks again and again, letting other threads go first, until there is an answer or the time is up.
+fn wait_until<T>(time: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let began = Instant::now();
+    loop {
+        let answer = ask();
+        if answer.is_some() || began.elapsed() >= time {
+            return answer;
+        }
+        std::thread::yield_now();
     }
 }
 
