@@ -31,8 +31,6 @@ const PREWRITE_AFTER_GROUPS: u64 = 64;
 const PREWRITE_BYTES: u64 = 32 * 1024 * 1024;
 /// While other processes write too, this long a pause lets them have the lock.
 const YIELD_US: u64 = 150;
-/// How long the writer looks for the next job before it sleeps: to be woken costs the caller and it about as much.
-const AWAKE_US: u64 = 40;
 /// How long a group waits for callers who have just been answered: without, a few callers fall into two halves that
 /// wait for each other's commits.
 const GATHER_US: u64 = 80;
@@ -170,7 +168,7 @@ impl Writer {
     /// Works until everyone who could ask is gone, or the store is closed.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut left = None;
-        while let Some(first) = left.take().or_else(|| next(&mut jobs)) {
+        while let Some(first) = left.take().or_else(|| jobs.blocking_recv()) {
             if let Job::Close { answer } = first {
                 jobs.close();
                 while let Some(job) = jobs.blocking_recv() {
@@ -208,8 +206,12 @@ impl Writer {
 
     /// Lets the callers who are about to ask again come into this commit.
     fn gather(&self, jobs: &mpsc::Receiver<Job>) {
-        if self.expected <= GATHER_CALLERS_MAX {
-            wait_until(Duration::from_micros(GATHER_US), || (1 + jobs.len() >= self.expected).then_some(()));
+        if self.expected > GATHER_CALLERS_MAX {
+            return;
+        }
+        let began = Instant::now();
+        while 1 + jobs.len() < self.expected && began.elapsed() < Duration::from_micros(GATHER_US) {
+            std::thread::yield_now();
         }
     }
 
@@ -440,23 +442,6 @@ impl Writer {
             let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         }
         connection.close().map_err(|(_, error)| told(&path, error))
-    }
-}
-
-/// The next job; none once everyone who could ask is gone.
-fn next(jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
-    wait_until(Duration::from_micros(AWAKE_US), || jobs.try_recv().ok()).or_else(|| jobs.blocking_recv())
-}
-
-/// Asks again and again, letting other threads go first, until there is an answer or the time is up.
-fn wait_until<T>(time: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let began = Instant::now();
-    loop {
-        let answer = ask();
-        if answer.is_some() || began.elapsed() >= time {
-            return answer;
-        }
-        std::thread::yield_now();
     }
 }
 
