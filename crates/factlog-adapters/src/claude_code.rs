@@ -8,7 +8,8 @@
 //! | stream | `session-` and `sessionId`, or the name of the file where a line has none |
 //! | session | the same, without `session-` |
 //! | id | made from the session and `uuid`, or the whole line where it has none; a forked session has events of its own |
-//! | metadata | `uuid` as `sourceId` |
+//! | metadata | `uuid` as `sourceId`; the id of the tool's call as `toolUseId`, by which hooks tell of the same call |
+//! | tags | `tool:NAME` and `file:PATH` of the tools that are called or have returned; paths from `cwd` |
 //! | source | `claude-code`, or `claude-code/` and `agentId` for what a sub-agent did |
 //! | occurred | `timestamp`, or `snapshot.timestamp`; none where it cannot be read |
 //! | causation | the event of `sourceToolAssistantUUID`, else `parentUuid`, else `logicalParentUuid`, also where that line was left out |
@@ -51,12 +52,19 @@ mod lineage;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use factlog::{EventId, EventLine, EventLog, EventType, Json, NewEvent, Result, StreamName, Text, Timestamp};
+use factlog::limits::TAGS_MAX;
+use factlog::{
+    EventId, EventLine, EventLog, EventType, Json, NewEvent, Result, StreamName, Tag, Text, Timestamp,
+};
 
-use crate::import::{self, Format, Taken};
+use crate::import::{self, Format, Intake, Taken};
 use crate::lines::{Content, Lines};
-use crate::outcome::{Imported, OnProgress};
+use crate::outcome::Imported;
+use crate::recent::Recent;
+use crate::redact::Redactor;
 use crate::source::{Source, Sources};
+use crate::tool;
+use crate::watch::{OnWatched, Watch};
 use line::Line;
 use lineage::Lineage;
 
@@ -96,7 +104,7 @@ pub async fn import(
     log: &EventLog,
     paths: &[PathBuf],
     options: Options,
-    progress: OnProgress<'_>,
+    intake: Intake<'_>,
 ) -> Result<Imported> {
     let mut sources = Sources::new(ENDINGS);
     for path in paths {
@@ -104,7 +112,23 @@ pub async fn import(
     }
     let sources = by_first_time(sources.into_found())?;
     let mut transcript = Transcript { options, ..Transcript::default() };
-    import::import(log, &sources, &mut transcript, progress).await
+    import::import(log, &sources, &mut transcript, intake).await
+}
+
+/// Follows the transcripts under these folders, and takes in what they tell as they tell it; what is there already goes
+/// in first. It does not end by itself: drop it.
+///
+/// # Errors
+/// What ends the log's work: `Stopped`, `Corrupt`, `Denied`. Trouble that may pass is told, and tried again.
+pub async fn watch(
+    log: &EventLog,
+    roots: &[PathBuf],
+    options: Options,
+    redactor: Option<&Redactor>,
+    told: OnWatched<'_>,
+) -> Result<()> {
+    let format = || Transcript { options, ..Transcript::default() };
+    Watch { log, roots, endings: ENDINGS, redactor, format }.run(told).await
 }
 
 /// Sorts files by their first time; those without one come last, by name.
@@ -142,9 +166,16 @@ struct Transcript {
     stem: String,
     prompt: Option<Text>,
     lineage: Lineage,
+    /// The tags of the last calls, by their ids: what they returned is found by them too.
+    calls: Recent<Vec<Tag>>,
 }
 
 impl Format for Transcript {
+    fn marks(&self) -> Option<(&'static str, String)> {
+        let options = if self.options.with_progress { "with-progress" } else { "" };
+        Some((SYSTEM, options.to_owned()))
+    }
+
     fn begin(&mut self, stem: &str) {
         *self = Self { options: self.options, stem: stem.to_owned(), ..Self::default() };
     }
@@ -170,20 +201,49 @@ impl Format for Transcript {
         });
         let source = source(&line);
         let occurred_at = line.time();
+        let mut tags = Vec::new();
+        let call = self.tag(&mut tags, &line).and_then(|call| Text::new(call).ok());
         let mut event = NewEvent::of(stream, EventType::trusted(kind), data).with_id(id);
         event.source = Some(source);
         event.occurred_at = occurred_at;
         event.causation_id = cause;
         event.correlation_id = correlation;
         event.session_id = Some(session);
+        event.tags = tags;
         if let Some(uuid) = uuid.and_then(|uuid| Text::new(uuid).ok()) {
             event.note("sourceId", &uuid)?;
+        }
+        if let Some(call) = call {
+            event.note("toolUseId", &call)?;
         }
         Ok(Taken::Event(Box::new(EventLine { event, expect: None })))
     }
 }
 
 impl Transcript {
+    /// Puts the tags of the tools on it that a line tells of; gives the id of the first call.
+    fn tag(&mut self, tags: &mut Vec<Tag>, line: &Line<'_>) -> Option<String> {
+        let uses = line.tool_uses();
+        let mut first = None;
+        for tool in uses {
+            let (called, name) = (tool.input.is_some(), tool.name.as_deref().unwrap_or_default());
+            let known = if called {
+                tool::tags(name, tool.input.as_ref(), line.folder().as_deref())
+            } else {
+                self.calls.get(&tool.id).cloned().unwrap_or_default()
+            };
+            let room = TAGS_MAX.saturating_sub(tags.len());
+            tags.extend(
+                known.iter().filter(|tag| !tags.contains(tag)).take(room).cloned().collect::<Vec<_>>(),
+            );
+            if called {
+                self.calls.put(&tool.id, known);
+            }
+            first.get_or_insert(tool.id);
+        }
+        first
+    }
+
     /// The session of a line and its stream: the one it names, where that can be a name, else the file's.
     fn session(&self, line: &Line<'_>) -> Result<(Text, StreamName)> {
         let names = |session: &str| Ok((Text::new(session)?, StreamName::new(format!("session-{session}"))?));

@@ -17,8 +17,9 @@ use factlog::{Error, EventId, EventLine, EventLog, REMOVED_TYPE, RETENTION_STREA
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::import::{self, Format, Importer, Taken};
-use crate::outcome::{Imported, OnProgress};
+use crate::import::{self, Format, Importer, Intake, Taken};
+use crate::lines::Lines;
+use crate::outcome::Imported;
 use crate::source::Sources;
 
 /// Endings of the files that are taken from a folder.
@@ -33,7 +34,9 @@ const SYSTEM: &str = "jsonl";
 /// # Errors
 /// `NotFound` or `Denied` for a path that cannot be read, and what ends the log's work: `Unavailable`, `Stopped`,
 /// `Corrupt`. A bad line is no error: it is named in the result.
-pub async fn import(log: &EventLog, paths: &[PathBuf], progress: OnProgress<'_>) -> Result<Imported> {
+///
+/// There are no marks: to import a file means that its events shall be there, also those that were removed since.
+pub async fn import(log: &EventLog, paths: &[PathBuf], intake: Intake<'_>) -> Result<Imported> {
     let mut sources = Sources::new(ENDINGS);
     for path in paths {
         if path == Path::new(STDIN) {
@@ -42,7 +45,7 @@ pub async fn import(log: &EventLog, paths: &[PathBuf], progress: OnProgress<'_>)
             sources.add(path)?;
         }
     }
-    import::import(log, &sources.into_found(), &mut Jsonl, progress).await
+    import::import(log, &sources.into_found(), &mut Jsonl, intake).await
 }
 
 /// Imports what a reader gives; `name` is how its rejected lines are told.
@@ -53,11 +56,11 @@ pub async fn import_reader(
     log: &EventLog,
     name: &str,
     reader: impl Read + Send,
-    progress: OnProgress<'_>,
+    intake: Intake<'_>,
 ) -> Result<Imported> {
-    let mut importer = Importer::new(log, None, progress);
+    let mut importer = Importer::new(log, None, intake);
     let unreadable = |cause: std::io::Error| Error::unavailable(format!("{name}: {cause}")).with_cause(cause);
-    importer.read(name, reader, &mut Jsonl, unreadable).await?;
+    importer.read(name, Lines::new(reader), &mut Jsonl, 0, unreadable).await?;
     importer.finish().await
 }
 

@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | JSON lines, as an export of a factlog writes them | [`jsonl::import`] | |
 //! | Transcripts of Claude Code | [`claude_code::import`] | |
+//! | Sessions of Codex | [`codex::import`] | |
+//! | Sessions of Gemini CLI | [`gemini::import`] | |
 //! | CloudEvents 1.0.2 | | [`cloudevents::to_cloud_event`] |
 //!
 //! Every import keeps the same rules. It is **tolerant**: a line that cannot be taken is named with its file, its
@@ -14,12 +16,12 @@
 //!
 //! ```
 //! use factlog::{EventLog, MemoryStore};
-//! use factlog_adapters::jsonl;
+//! use factlog_adapters::{Intake, jsonl};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! let log = EventLog::new(MemoryStore::new());
 //! let lines = r#"{"stream":"task-1","type":"task:created","data":{"title":"Try it"}}"#;
-//! let imported = jsonl::import_reader(&log, "stdin", lines.as_bytes(), &mut |_| {}).await?;
+//! let imported = jsonl::import_reader(&log, "stdin", lines.as_bytes(), Intake::telling(&mut |_| {})).await?;
 //! assert_eq!((imported.read, imported.appended), (1, 1));
 //! # Ok::<(), factlog::Error>(())
 //! # })?;
@@ -28,15 +30,28 @@
 
 // In.
 pub mod claude_code;
+pub mod detect;
+pub mod hook;
+pub mod hooks;
+pub mod codex;
+mod fields;
+pub mod gemini;
 mod import;
 pub mod jsonl;
 mod lines;
+mod mark;
 mod outcome;
+mod recent;
+pub mod redact;
+mod session;
 mod source;
+mod tool;
+mod watch;
 
 // Out.
 pub mod cloudevents;
 
-pub use import::{CHUNK_BYTES_MAX, CHUNK_EVENTS_MAX};
+pub use import::{CHUNK_BYTES_MAX, CHUNK_EVENTS_MAX, Intake};
 pub use lines::LINE_BYTES_MAX;
+pub use watch::OnWatched;
 pub use outcome::{Imported, OnProgress, Progress, REASON_BYTES_MAX, REJECTED_KEPT_MAX, Rejected};

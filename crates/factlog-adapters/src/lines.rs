@@ -48,9 +48,19 @@ impl<R: Read> Lines<R> {
         Self { reader: BufReader::with_capacity(READ_BYTES, reader), buffer: Vec::new(), number: 0, bytes: 0 }
     }
 
+    /// The lines of a file that go on after so many lines and bytes.
+    pub(crate) fn after(reader: R, number: u64, bytes: u64) -> Self {
+        Self { number, bytes, ..Self::new(reader) }
+    }
+
     /// Bytes read so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Lines read so far, blank ones too.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// The next line that is not blank; none at the end.

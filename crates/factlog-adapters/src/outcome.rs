@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use factlog::StreamName;
 use serde::Serialize;
 
 /// Rejected lines that are named; more are only counted.
@@ -31,6 +30,9 @@ pub struct Imported {
     /// Last lines without an ending that are no JSON yet: their writer is not done, and the next import takes them.
     #[serde(skip_serializing_if = "is_zero")]
     pub pending: u64,
+    /// Secrets that were taken out of the lines' data.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub redacted: u64,
     /// How many streams the lines name, the duplicate and skipped ones too.
     pub streams: u64,
 }
@@ -54,6 +56,25 @@ pub struct Rejected {
 }
 
 impl Imported {
+    /// Takes in what another import did. A stream that both name counts twice.
+    pub fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.appended += other.appended;
+        self.duplicates += other.duplicates;
+        self.skipped += other.skipped;
+        self.pending += other.pending;
+        self.redacted += other.redacted;
+        self.streams += other.streams;
+        self.rejected_more += other.rejected_more;
+        for rejected in other.rejected {
+            if self.rejected.len() < REJECTED_KEPT_MAX {
+                self.rejected.push(rejected);
+            } else {
+                self.rejected_more += 1;
+            }
+        }
+    }
+
     pub(crate) fn reject(&mut self, file: &str, line: u64, reason: &str) {
         if self.rejected.len() == REJECTED_KEPT_MAX {
             self.rejected_more += 1;
@@ -94,7 +115,7 @@ pub(crate) struct StreamCount {
 }
 
 impl StreamCount {
-    pub(crate) fn add(&mut self, stream: &StreamName) {
+    pub(crate) fn add(&mut self, stream: &str) {
         self.hashes.insert(self.hasher.hash_one(stream));
     }
 

@@ -31,6 +31,12 @@ impl Source {
         stem.map_or_else(|| self.name.clone(), |stem| stem.to_string_lossy().into_owned())
     }
 
+    /// Where the file is, whatever way leads there; none for what is no file.
+    pub(crate) fn place(&self) -> Option<PathBuf> {
+        self.bytes?;
+        self.path.as_ref()?.canonicalize().ok()
+    }
+
     pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>> {
         match &self.path {
             None => Ok(Box::new(io::stdin())),

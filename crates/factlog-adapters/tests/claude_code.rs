@@ -3,7 +3,10 @@
 mod common;
 
 use common::{Scene, counts, id};
-use factlog_adapters::claude_code::{self, Options, default_root};
+use factlog_adapters::{
+    Intake,
+    claude_code::{self, Options, default_root},
+};
 
 /// A user's text.
 fn said(session: &str, uuid: &str, parent: &str, minute: u32, more: &str) -> String {
@@ -220,7 +223,8 @@ async fn an_import_may_run_on_another_thread() {
     let scene = Scene::new();
     scene.write("s.jsonl", said("s", "1", "null", 1, ""));
     let (log, paths) = (scene.log.clone(), [scene.path().to_owned()]);
-    let task =
-        tokio::spawn(async move { claude_code::import(&log, &paths, Options::default(), &mut |_| {}).await });
+    let task = tokio::spawn(async move {
+        claude_code::import(&log, &paths, Options::default(), Intake::telling(&mut |_| {})).await
+    });
     assert_eq!(task.await.unwrap().unwrap().appended, 1);
 }

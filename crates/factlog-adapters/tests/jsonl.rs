@@ -6,7 +6,7 @@ mod common;
 
 use common::{Scene, counts, rejected, sound};
 use factlog::{EventId, EventLog, Filter, MemoryStore, NewEvent, Position, Removal};
-use factlog_adapters::jsonl;
+use factlog_adapters::{Intake, jsonl};
 
 /// The lines that an export writes.
 async fn exported(log: &EventLog) -> String {
@@ -15,7 +15,7 @@ async fn exported(log: &EventLog) -> String {
 }
 
 async fn import(log: &EventLog, lines: &str) -> factlog_adapters::Imported {
-    sound(jsonl::import_reader(log, "stdin", lines.as_bytes(), &mut |_| {}).await.unwrap())
+    sound(jsonl::import_reader(log, "stdin", lines.as_bytes(), Intake::telling(&mut |_| {})).await.unwrap())
 }
 
 /// Story: a log was exported, imported elsewhere, and its causes pointed nowhere.
@@ -96,7 +96,8 @@ async fn a_log_that_takes_nothing_ends_the_import_with_its_error() {
     let log = EventLog::new(MemoryStore::new());
     log.close().await.unwrap();
     let line = r#"{"stream":"task-1","type":"task:created"}"#;
-    let error = jsonl::import_reader(&log, "stdin", line.as_bytes(), &mut |_| {}).await.unwrap_err();
+    let error =
+        jsonl::import_reader(&log, "stdin", line.as_bytes(), Intake::telling(&mut |_| {})).await.unwrap_err();
     assert_eq!(error.kind(), factlog::ErrorKind::Stopped);
 }
 
@@ -106,6 +107,6 @@ async fn an_import_may_run_on_another_thread() {
     let scene = Scene::new();
     scene.write("a.jsonl", r#"{"stream":"task-1","type":"task:created"}"#);
     let (log, paths) = (scene.log.clone(), [scene.path().to_owned()]);
-    let task = tokio::spawn(async move { jsonl::import(&log, &paths, &mut |_| {}).await });
+    let task = tokio::spawn(async move { jsonl::import(&log, &paths, Intake::telling(&mut |_| {})).await });
     assert_eq!(task.await.unwrap().unwrap().appended, 1);
 }

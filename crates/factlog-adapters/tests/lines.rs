@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{Scene, counts, rejected};
-use factlog_adapters::{CHUNK_EVENTS_MAX, LINE_BYTES_MAX, Progress, jsonl};
+use factlog_adapters::{CHUNK_EVENTS_MAX, Intake, LINE_BYTES_MAX, Progress, jsonl};
 
 fn event(number: usize) -> String {
     format!(r#"{{"stream":"task-{number}","type":"task:created","data":{{"number":{number}}}}}"#)
@@ -89,7 +89,9 @@ async fn progress_never_goes_back_and_ends_at_the_total() {
     let mut on_progress = |progress: Progress<'_>| {
         told.push((progress.file.to_owned(), progress.bytes, progress.bytes_total));
     };
-    let imported = jsonl::import(&scene.log, &[scene.path().to_owned()], &mut on_progress).await.unwrap();
+    let imported = jsonl::import(&scene.log, &[scene.path().to_owned()], Intake::telling(&mut on_progress))
+        .await
+        .unwrap();
     assert_eq!((imported.appended, imported.duplicates), (many.len() as u64, 1));
     assert!(told.is_sorted_by_key(|(_, bytes, _)| *bytes), "{told:?}");
     assert!(told.len() > 2, "also inside a file: {told:?}");
@@ -114,7 +116,9 @@ async fn order_is_kept_across_chunks() {
 async fn a_path_that_is_not_there_is_an_error_that_names_it() {
     let scene = Scene::new();
     let missing = scene.path().join("nowhere");
-    let error = jsonl::import(&scene.log, std::slice::from_ref(&missing), &mut |_| {}).await.unwrap_err();
+    let error = jsonl::import(&scene.log, std::slice::from_ref(&missing), Intake::telling(&mut |_| {}))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), factlog::ErrorKind::NotFound);
     assert!(error.message().contains("nowhere") && error.hint().is_some(), "{error:?}");
 }
@@ -130,7 +134,7 @@ async fn links_in_a_circle_end_and_a_file_is_read_once_however_many_ways_lead_to
     std::os::unix::fs::symlink(&file, scene.path().join("in/c.jsonl")).unwrap();
     std::os::unix::fs::symlink("nowhere", scene.path().join("in/d.jsonl")).unwrap();
     let paths = [scene.path().to_owned(), file, scene.path().join("in")];
-    let imported = jsonl::import(&scene.log, &paths, &mut |_| {}).await.unwrap();
+    let imported = jsonl::import(&scene.log, &paths, Intake::telling(&mut |_| {})).await.unwrap();
     assert_eq!(counts(&imported), (1, 1, 0, 0));
 }
 

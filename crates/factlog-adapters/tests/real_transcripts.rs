@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use factlog::{EventId, EventLog, Filter, MemoryStore};
 use factlog_adapters::claude_code::{self, Options};
-use factlog_adapters::{Imported, Progress};
+use factlog_adapters::{Imported, Intake, Progress};
 
 fn transcripts() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/claude-code-transcripts");
@@ -20,7 +20,7 @@ fn transcripts() -> Option<PathBuf> {
 
 async fn import(log: &EventLog, path: &Path, with_progress: bool) -> Imported {
     let paths = [path.to_owned()];
-    claude_code::import(log, &paths, Options { with_progress }, &mut |_| {}).await.unwrap()
+    claude_code::import(log, &paths, Options { with_progress }, Intake::telling(&mut |_| {})).await.unwrap()
 }
 
 fn counts(imported: &Imported) -> (u64, u64, u64, u64, u64) {
@@ -94,7 +94,7 @@ async fn sessions_go_in_by_time_and_progress_is_told_up_to_the_end() {
     let log = EventLog::new(MemoryStore::new());
     let mut last = None;
     let mut on_progress = |progress: Progress<'_>| last = Some((progress.bytes, progress.bytes_total));
-    claude_code::import(&log, &[path], Options::default(), &mut on_progress).await.unwrap();
+    claude_code::import(&log, &[path], Options::default(), Intake::telling(&mut on_progress)).await.unwrap();
     let (bytes, total) = last.unwrap();
     assert_eq!(Some(bytes), total);
     let mut seen = HashSet::new();

@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod capture;
 mod keep;
 mod look;
 mod record;
@@ -8,11 +9,14 @@ use clap::{Parser, Subcommand};
 
 use crate::output::Format;
 
+pub(crate) use capture::{
+    DoctorArgs, HookArgs, HooksAction, HooksArgs, HooksWhere, RedactAction, RedactArgs,
+};
 pub(crate) use keep::{CompletionsArgs, ConfigAction, ConfigArgs, SnapshotAction, SnapshotArgs};
 pub(crate) use look::{
     ExportArgs, FollowArgs, ListArgs, ReplayArgs, ShowArgs, SliceArgs, StatsArgs, StreamsArgs,
 };
-pub(crate) use record::{AppendArgs, ImportArgs, ImportFrom};
+pub(crate) use record::{AppendArgs, ImportArgs, ImportFrom, ImportHow, WatchArgs, WatchWhat};
 
 /// The page of `factlog --help`: commands by task. A test checks that every command is named.
 const HELP: &str = "\
@@ -22,7 +26,10 @@ Usage: {usage}
 
 Record:
   append       Record one event, or many from standard input
-  import       Take in JSON lines or Claude Code transcripts
+  import       Take in transcripts of agents, or JSON lines
+  watch        Follow the transcripts of an agent, live
+  hooks        Have agents record what they do, live
+  hook         Record one payload of a hook; agents run this
 
 Look:
   list         List events
@@ -39,6 +46,8 @@ Remember:
 Look after:
   check        Read everything and say what is wrong
   health       Say how the log is doing
+  doctor       Find out what keeps the recording from working
+  redact       Test what would be taken out of a file as a secret
   config       Show the settings and where each came from
   completions  Print completions for a shell
   demo         See it all in ten seconds, in a scratch folder
@@ -52,6 +61,7 @@ Examples:
   factlog list --category task --last 10
   factlog follow --type 'task:*' --format jsonl
   factlog import claude-code
+  factlog hooks install --claude
 
 The log is sqlite:factlog.db in this folder, unless --store, FACTLOG_STORE or a .factlog.toml names another.
 Exit codes: 0 ok, 1 failure, 2 usage or bad input, 3 not found, 4 conflict, 5 unavailable, 6 corrupt.";
@@ -80,6 +90,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Append(AppendArgs),
     Import(ImportArgs),
+    Watch(WatchArgs),
+    Hooks(HooksArgs),
+    Hook(HookArgs),
     List(ListArgs),
     Show(ShowArgs),
     Streams(StreamsArgs),
@@ -94,6 +107,8 @@ pub(crate) enum Command {
     /// Say how the log is doing; exit 1 when it takes no appends
     #[command(after_help = "Example:\n  factlog health --format json")]
     Health,
+    Doctor(DoctorArgs),
+    Redact(RedactArgs),
     Config(ConfigArgs),
     Completions(CompletionsArgs),
     /// See it all in ten seconds: a small agent run in a scratch folder, of which nothing is left behind

@@ -10,13 +10,26 @@ mod flag;
 mod output;
 mod person_time;
 mod settings;
+mod state;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && is_hook() => {
+            // An agent takes the exit code of bad usage for a refusal, and stops.
+            commands::hook::refused(&error.to_string());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => error.exit(),
+    };
+    if let cli::Command::Hook(args) = &cli.command {
+        commands::hook::run(args, cli.store.as_deref());
+        return ExitCode::SUCCESS;
+    }
     start_logging(cli.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
@@ -32,6 +45,14 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// Whether this was to be `factlog hook`.
+fn is_hook() -> bool {
+    std::env::args_os()
+        .skip(1)
+        .find(|word| !word.to_string_lossy().starts_with('-'))
+        .is_some_and(|word| word == "hook")
 }
 
 /// Logs go to stderr: warnings by default, more with `-v` or `FACTLOG_LOG`.

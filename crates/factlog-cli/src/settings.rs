@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use factlog::{Error, Result};
+use factlog_adapters::redact::Rules;
 use serde::{Deserialize, Serialize};
 
 use crate::output::Format;
@@ -21,6 +22,7 @@ const USER_FILE: &str = "factlog/config.toml";
 struct File {
     store: Option<String>,
     format: Option<String>,
+    redact: Option<Rules>,
 }
 
 /// One setting with its origin.
@@ -36,6 +38,8 @@ pub(crate) struct Setting {
 pub(crate) struct Settings {
     pub(crate) store: Setting,
     pub(crate) format: Setting,
+    /// What counts as a secret; the nearest file that says so rules.
+    pub(crate) redact: Rules,
 }
 
 /// The world that settings are read from; tests give their own.
@@ -84,6 +88,7 @@ impl Settings {
         let mut settings = Self {
             store: pick("store", store.map(str::to_owned), Some(STORE_DEFAULT), |file| &file.store),
             format: pick("format", format, None, |file| &file.format),
+            redact: files.iter().find_map(|(file, _)| file.redact.clone()).unwrap_or_default(),
         };
         settings.store.value = settings.store.value.map(|url| at_home(url, world.variable));
         settings.format()?;
@@ -122,7 +127,7 @@ fn read(path: &Path) -> Result<File> {
         .map_err(|cause| Error::invalid(format!("{}: {cause}", path.display())).with_cause(cause))?;
     toml::from_str(&text).map_err(|cause| {
         Error::invalid(format!("{}: {}", path.display(), cause.to_string().trim_end()))
-            .with_hint("the settings are `store` and `format`")
+            .with_hint("the settings are `store`, `format` and the table [redact]")
     })
 }
 

@@ -1,10 +1,9 @@
 //! One line of a transcript, read without trust: a field of another shape than expected counts as absent.
 
-use factlog::{Error, Result, Timestamp};
+use factlog::{Result, Timestamp};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-type Field<'a> = Option<&'a RawValue>;
+use crate::fields::{self, Field, is_true, list, object, text};
 
 /// The fields of a line that say what it is; none is looked into before it is asked for.
 #[derive(Deserialize)]
@@ -35,6 +34,8 @@ pub(super) struct Line<'a> {
     #[serde(borrow)]
     message: Field<'a>,
     #[serde(borrow)]
+    cwd: Field<'a>,
+    #[serde(borrow)]
     is_meta: Field<'a>,
     #[serde(borrow)]
     is_sidechain: Field<'a>,
@@ -53,6 +54,15 @@ pub(super) enum Blocks {
     Types(Vec<String>),
 }
 
+/// A tool that a block of a message tells of.
+pub(super) struct ToolUse {
+    /// The call.
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    /// What it was called with; none of what it returned.
+    pub(super) input: Option<serde_json::Value>,
+}
+
 impl Blocks {
     /// Whether one of the blocks is of one of these types.
     pub(super) fn have(&self, types: &[&str]) -> bool {
@@ -66,11 +76,7 @@ impl Blocks {
 impl<'a> Line<'a> {
     /// Reads an object.
     pub(super) fn parse(json: &'a str) -> Result<Self> {
-        if !json.starts_with('{') {
-            return Err(Error::invalid("not a JSON object"));
-        }
-        serde_json::from_str(json)
-            .map_err(|cause| Error::invalid(format!("not JSON: {cause}")).with_cause(cause))
+        fields::parse(json)
     }
 
     /// The same where the reason does not matter.
@@ -139,6 +145,40 @@ impl<'a> Line<'a> {
         is_true(self.is_api_error_message)
     }
 
+    /// The folder that the agent worked in.
+    pub(super) fn folder(&self) -> Option<String> {
+        text(self.cwd)
+    }
+
+    /// The tools that are called, or have returned.
+    pub(super) fn tool_uses(&self) -> Vec<ToolUse> {
+        #[derive(Deserialize)]
+        struct Message<'a> {
+            #[serde(borrow)]
+            content: Field<'a>,
+        }
+        #[derive(Deserialize)]
+        struct Block<'a> {
+            #[serde(borrow)]
+            id: Field<'a>,
+            #[serde(borrow)]
+            tool_use_id: Field<'a>,
+            #[serde(borrow)]
+            name: Field<'a>,
+            #[serde(borrow)]
+            input: Field<'a>,
+        }
+        let content = object::<Message<'_>>(self.message).and_then(|message| message.content);
+        let content = content.filter(|content| content.get().starts_with('['));
+        let blocks = list(content).into_iter().filter_map(|block| object::<Block<'_>>(Some(block)));
+        let tools = blocks.filter_map(|block| {
+            let input = block.input.and_then(|input| serde_json::from_str(input.get()).ok());
+            let id = if input.is_some() { text(block.id) } else { text(block.tool_use_id) };
+            Some(ToolUse { id: id?, name: text(block.name), input })
+        });
+        tools.collect()
+    }
+
     /// What its message is made of; blocks of no known shape have no type.
     pub(super) fn blocks(&self) -> Blocks {
         #[derive(Deserialize)]
@@ -156,24 +196,7 @@ impl<'a> Line<'a> {
         if content.get().starts_with('"') {
             return Blocks::Text;
         }
-        let blocks: Vec<&RawValue> = serde_json::from_str(content.get()).unwrap_or_default();
-        let types = blocks.into_iter().filter_map(|block| object::<Block<'_>>(Some(block)));
+        let types = list(Some(content)).into_iter().filter_map(|block| object::<Block<'_>>(Some(block)));
         Blocks::Types(types.filter_map(|block| text(block.kind)).collect())
     }
-}
-
-/// A text that is not empty.
-fn text(field: Field<'_>) -> Option<String> {
-    let text: String = serde_json::from_str(field?.get()).ok()?;
-    (!text.is_empty()).then_some(text)
-}
-
-fn is_true(field: Field<'_>) -> bool {
-    field.is_some_and(|field| field.get() == "true")
-}
-
-fn object<'a, T: Deserialize<'a>>(field: Field<'a>) -> Option<T> {
-    // Without this look an array would be read as the fields in their order.
-    let json = field?.get();
-    if json.starts_with('{') { serde_json::from_str(json).ok() } else { None }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use factlog::{Event, EventId, EventLog, Filter, MemoryStore};
 use factlog_adapters::claude_code::{self, Options};
-use factlog_adapters::{Imported, jsonl};
+use factlog_adapters::{Imported, Intake, jsonl};
 
 /// A log and a folder to import from.
 pub(crate) struct Scene {
@@ -39,12 +39,14 @@ impl Scene {
 
     pub(crate) async fn transcripts_with(&self, options: Options) -> Imported {
         let paths = [self.path().to_owned()];
-        sound(claude_code::import(&self.log, &paths, options, &mut |_| {}).await.unwrap())
+        sound(claude_code::import(&self.log, &paths, options, Intake::telling(&mut |_| {})).await.unwrap())
     }
 
     /// Imports the folder as JSON lines.
     pub(crate) async fn jsonl(&self) -> Imported {
-        sound(jsonl::import(&self.log, &[self.path().to_owned()], &mut |_| {}).await.unwrap())
+        sound(
+            jsonl::import(&self.log, &[self.path().to_owned()], Intake::telling(&mut |_| {})).await.unwrap(),
+        )
     }
 
     pub(crate) async fn events(&self) -> Vec<Arc<Event>> {

@@ -72,16 +72,41 @@ pub(crate) struct AppendArgs {
     pub(crate) metadata: Option<String>,
 }
 
-/// Take in other logs. Importing twice changes nothing
+/// Take in what agents have left, or other logs. Importing twice changes nothing
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
+  factlog import ~/.claude/projects/-home-ada-site
   factlog import claude-code
-  factlog import claude-code ~/.claude/projects/-home-ada-site --format json
-  factlog export | factlog import jsonl - --store sqlite:copy.db")]
+  factlog import codex --format json
+  factlog export | factlog import jsonl - --store sqlite:copy.db
+
+The log keeps a mark of how far each agent's file was read: the next import takes in what is new, and what was removed
+from the log since does not rise again. Secrets are taken out first; `factlog redact test FILE` shows which."
+)]
 pub(crate) struct ImportArgs {
     #[command(subcommand)]
-    pub(crate) from: ImportFrom,
+    pub(crate) from: Option<ImportFrom>,
+    /// Files or folders of any format that is known here; each file's is found by a look at it
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: ImportHow,
+}
+
+/// What all imports of agents' files have in common.
+#[derive(Debug, Args, Clone, Copy, Default)]
+pub(crate) struct ImportHow {
+    /// Exit 0 although lines were rejected
+    #[arg(long)]
+    pub(crate) lenient: bool,
+    /// Record secrets as they are
+    #[arg(long)]
+    pub(crate) no_redact: bool,
+    /// Read files again that were read before; what was removed from the log comes back
+    #[arg(long)]
+    pub(crate) again: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,8 +135,53 @@ Examples:
         /// Take in the progress lines too: a third of all, and most of the bytes
         #[arg(long)]
         with_progress: bool,
-        /// Exit 0 although lines were rejected
+        #[command(flatten)]
+        how: ImportHow,
+    },
+    /// The rollouts that Codex keeps of its sessions
+    #[command(after_help = "Example:\n  factlog import codex")]
+    Codex {
+        /// Files or folders; without any, ~/.codex/sessions (or `CODEX_HOME`)
+        paths: Vec<PathBuf>,
+        /// Take in the lines for the display too that repeat what the model's lines tell
         #[arg(long)]
-        lenient: bool,
+        with_repeats: bool,
+        #[command(flatten)]
+        how: ImportHow,
+    },
+    /// The sessions that Gemini CLI keeps
+    #[command(after_help = "Example:\n  factlog import gemini")]
+    Gemini {
+        /// Files or folders; without any, ~/.gemini/tmp
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        how: ImportHow,
+    },
+}
+
+/// Follow what an agent writes, and record it as it comes
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog watch claude-code
+  factlog watch claude-code ~/.claude/projects/-home-ada-site")]
+pub(crate) struct WatchArgs {
+    #[command(subcommand)]
+    pub(crate) what: WatchWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WatchWhat {
+    /// The transcripts of Claude Code, as they grow; what is there already goes in first
+    #[command(after_help = "Example:\n  factlog watch claude-code & factlog follow")]
+    ClaudeCode {
+        /// Folders or files; without any, ~/.claude/projects (or `CLAUDE_CONFIG_DIR`)
+        paths: Vec<PathBuf>,
+        /// Take in the progress lines too
+        #[arg(long)]
+        with_progress: bool,
+        /// Record secrets as they are
+        #[arg(long)]
+        no_redact: bool,
     },
 }

@@ -5,15 +5,20 @@ mod append_lines;
 mod check;
 mod config;
 mod demo;
+mod doctor;
 mod export;
 mod follow;
+pub(crate) mod hook;
+mod hooks;
 mod import;
 mod list;
+mod redact;
 mod replay;
 mod show;
 mod snapshot;
 mod stats;
 mod streams;
+mod watch;
 
 use clap::CommandFactory;
 use factlog::{Error, EventLog, Result};
@@ -96,9 +101,13 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Snapshot(args) => snapshot::run(&context, args).await,
         Command::Check => check::check(&context).await,
         Command::Health => check::health(&context).await,
+        Command::Watch(args) => watch::run(&context, args).await,
+        Command::Hooks(args) => hooks::run(&context, &args),
+        Command::Doctor(args) => doctor::run(&context, &args).await,
+        Command::Redact(args) => redact::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
         Command::Demo => demo::run().await,
-        Command::Completions(_) | Command::Docs => Ok(()),
+        Command::Completions(_) | Command::Docs | Command::Hook(_) => Ok(()),
     }
 }
 

@@ -12,7 +12,10 @@ fn the_first_page_shows_the_commands_by_task() {
 
     Record:
       append       Record one event, or many from standard input
-      import       Take in JSON lines or Claude Code transcripts
+      import       Take in transcripts of agents, or JSON lines
+      watch        Follow the transcripts of an agent, live
+      hooks        Have agents record what they do, live
+      hook         Record one payload of a hook; agents run this
 
     Look:
       list         List events
@@ -29,6 +32,8 @@ fn the_first_page_shows_the_commands_by_task() {
     Look after:
       check        Read everything and say what is wrong
       health       Say how the log is doing
+      doctor       Find out what keeps the recording from working
+      redact       Test what would be taken out of a file as a secret
       config       Show the settings and where each came from
       completions  Print completions for a shell
       demo         See it all in ten seconds, in a scratch folder
@@ -46,6 +51,7 @@ fn the_first_page_shows_the_commands_by_task() {
       factlog list --category task --last 10
       factlog follow --type 'task:*' --format jsonl
       factlog import claude-code
+      factlog hooks install --claude
 
     The log is sqlite:factlog.db in this folder, unless --store, FACTLOG_STORE or a .factlog.toml names
     another.

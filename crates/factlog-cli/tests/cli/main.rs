@@ -10,6 +10,8 @@ mod filters;
 mod follow;
 mod formats;
 mod help;
+mod hook;
+mod hooks;
 mod import;
 mod pipes;
 mod read;

@@ -1,0 +1,110 @@
+//! Which format a file has, by what its first lines look like.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use factlog::{Error, Result};
+use serde_json::{Map, Value};
+
+use crate::source::Sources;
+
+/// Endings of the files that are looked at in folders.
+const ENDINGS: &[&str] = &["jsonl", "ndjson", "json"];
+/// Bytes of a file that are looked at.
+const LOOK_BYTES: u64 = 256 * 1024;
+/// Lines of a file that are looked at.
+const LOOK_LINES: usize = 20;
+
+/// A format that can be told by a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Transcripts of Claude Code.
+    ClaudeCode,
+    /// Rollouts of Codex.
+    Codex,
+    /// Sessions of Gemini CLI.
+    Gemini,
+    /// An export of a factlog.
+    Jsonl,
+}
+
+/// Files by their formats.
+#[derive(Debug, Default)]
+pub struct Detected {
+    /// The files of each format that was found.
+    pub files: std::collections::BTreeMap<Kind, Vec<PathBuf>>,
+    /// Files that look like none.
+    pub unknown: Vec<PathBuf>,
+}
+
+/// Looks at files, and at all `.jsonl`, `.ndjson` and `.json` files under folders.
+///
+/// # Errors
+/// `NotFound`, `Denied` or `Unavailable` for a path that cannot be read.
+pub fn detect(paths: &[PathBuf]) -> Result<Detected> {
+    let mut sources = Sources::new(ENDINGS);
+    for path in paths {
+        sources.add(path)?;
+    }
+    let mut detected = Detected::default();
+    for source in sources.into_found() {
+        let path = PathBuf::from(&source.name);
+        match kind_of(&path)? {
+            Some(kind) => detected.files.entry(kind).or_default().push(path),
+            None => detected.unknown.push(path),
+        }
+    }
+    Ok(detected)
+}
+
+fn kind_of(path: &Path) -> Result<Option<Kind>> {
+    let failed = |cause: std::io::Error| Error::unavailable(format!("{}: {cause}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LOOK_BYTES).read_to_end(&mut bytes)).map_err(failed)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let lines = text.lines().filter(|line| !line.trim().is_empty()).take(LOOK_LINES);
+    let by_line = lines.filter_map(|line| serde_json::from_str::<Map<String, Value>>(line).ok());
+    Ok(by_line.into_iter().find_map(|line| of_line(&line)).or_else(|| of_document(text)))
+}
+
+/// What a line gives away; some lines could be of any format.
+fn of_line(line: &Map<String, Value>) -> Option<Kind> {
+    let has = |names: &[&str]| names.iter().all(|name| line.contains_key(*name));
+    let kind = line.get("type").and_then(Value::as_str).unwrap_or_default();
+    if has(&["stream", "type"]) {
+        return Some(Kind::Jsonl);
+    }
+    if has(&["sessionId", "projectHash"])
+        || has(&["$set"])
+        || has(&["$rewindTo"])
+        || has(&["messages", "sessionId"])
+    {
+        return Some(Kind::Gemini);
+    }
+    if kind == "gemini" || (kind == "user" && has(&["id", "content"]) && !has(&["uuid"])) {
+        return Some(Kind::Gemini);
+    }
+    let is_claude = (has(&["uuid"]) && has(&["sessionId"]))
+        || matches!(kind, "file-history-snapshot" | "queue-operation")
+        || (kind == "summary" && has(&["leafUuid"]));
+    if is_claude {
+        return Some(Kind::ClaudeCode);
+    }
+    let has_time = has(&["timestamp"]) || has(&["created_at"]);
+    let is_rollout = has(&["payload"]) && has_time;
+    let is_early =
+        has_time && !has(&["uuid"]) && (has(&["role"]) || has(&["function"]) || kind.ends_with("_result"));
+    (is_rollout || is_early).then_some(Kind::Codex)
+}
+
+/// A document that goes over many lines; as it may be cut, only its first keys are looked for.
+fn of_document(text: &str) -> Option<Kind> {
+    let is_session = text.starts_with('{')
+        && (text.contains("\"messages\"") || text.contains("\"history\""))
+        && ["\"projectHash\"", "\"sessionId\"", "\"startTime\"", "\"start_time\""]
+            .iter()
+            .any(|key| text.contains(key));
+    is_session.then_some(Kind::Gemini)
+}

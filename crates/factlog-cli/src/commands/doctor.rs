@@ -1,0 +1,103 @@
+//! `factlog doctor`: what keeps the recording from working.
+
+use std::fs;
+
+use factlog_adapters::hook::Agent;
+use factlog_adapters::hooks::{self, Scope};
+use factlog_stores::Open;
+use serde_json::json;
+
+use super::Context;
+use crate::cli::DoctorArgs;
+use crate::failure::{Failure, Outcome, exit};
+use crate::output::Listing;
+use crate::state::State;
+
+/// One thing that was looked at.
+struct Finding {
+    what: String,
+    value: String,
+    is_bad: bool,
+}
+
+impl Finding {
+    fn good(what: &str, value: impl Into<String>) -> Self {
+        Self { what: what.to_owned(), value: value.into(), is_bad: false }
+    }
+
+    fn bad(what: &str, value: impl Into<String>) -> Self {
+        Self { what: what.to_owned(), value: value.into(), is_bad: true }
+    }
+}
+
+pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Outcome {
+    let format = context.format("doctor", Listing::FORMATS)?;
+    let state = State::of(&|name| std::env::var_os(name));
+    let mut findings = vec![Finding::good("factlog", env!("CARGO_PKG_VERSION")), log(context).await];
+    findings.extend(Agent::ALL.into_iter().filter_map(agent));
+    if let Some((path, count)) = state.missed() {
+        let what = format!(
+            "{count} in {0}; take them in with: factlog import jsonl {0}, then remove it",
+            path.display()
+        );
+        findings.push(Finding::bad("events that hooks could not record", what));
+    }
+    let failures = state.last_failures(args.last);
+    findings.extend(failures.into_iter().map(|line| Finding::good("a hook failed", line)));
+    let is_well = findings.iter().all(|finding| !finding.is_bad);
+    let rows = findings.iter().map(|finding| {
+        vec![(if finding.is_bad { "!" } else { "" }).to_owned(), finding.what.clone(), finding.value.clone()]
+    });
+    let json = findings
+        .iter()
+        .map(|finding| json!({"what": finding.what, "value": finding.value, "ok": !finding.is_bad}))
+        .collect::<serde_json::Value>();
+    let headings = ["", "WHAT", "VALUE"].map(str::to_owned).to_vec();
+    Listing { headings, rows: rows.collect(), numbers: Vec::new(), json }.print(format)?;
+    if is_well { Ok(()) } else { Err(Failure::Told(exit::FAILURE)) }
+}
+
+async fn log(context: &Context) -> Finding {
+    let url = context.settings.url();
+    let log = match factlog_stores::open(url, Open::Existing).await {
+        Ok(log) => log,
+        Err(error) if error.kind() == factlog::ErrorKind::NotFound => {
+            return Finding::good("log", format!("{url}: not there yet; the first event makes it"));
+        }
+        Err(error) => return Finding::bad("log", format!("{url}: {error}")),
+    };
+    let health = log.health().await;
+    let closed = log.close().await;
+    match (health.problem, closed) {
+        (None, Ok(())) => Finding::good("log", format!("{url}: {} events", health.head)),
+        (Some(problem), _) => Finding::bad("log", format!("{url}: {problem}")),
+        (None, Err(error)) => Finding::bad("log", format!("{url}: {error}")),
+    }
+}
+
+/// Whether an agent that is here records, and whether the program it runs is there.
+fn agent(agent: Agent) -> Option<Finding> {
+    let folder = hooks::folder(agent, |name| std::env::var_os(name)).filter(|folder| folder.is_dir())?;
+    let path = hooks::file(agent, Scope::User, &folder);
+    let Ok(text) = fs::read_to_string(&path) else {
+        return Some(Finding::good(agent.title(), "does not record; `factlog hooks install` changes that"));
+    };
+    let found = match hooks::installed(&text) {
+        Ok(found) => found,
+        Err(error) => return Some(Finding::bad(agent.title(), format!("{}: {error}", path.display()))),
+    };
+    let Some((_, command)) = found.first() else {
+        return Some(Finding::good(agent.title(), "does not record; `factlog hooks install` changes that"));
+    };
+    let program = command.strip_prefix('\'').map_or_else(
+        || command.split(" hook --agent ").next().unwrap_or_default(),
+        |rest| rest.split('\'').next().unwrap_or_default(),
+    );
+    if std::path::Path::new(program.trim_matches('"')).is_file() {
+        return Some(Finding::good(agent.title(), format!("records {} hooks: {command}", found.len())));
+    }
+    Some(Finding::bad(
+        agent.title(),
+        format!("its hooks run {program}, which is not there; install them again"),
+    ))
+}

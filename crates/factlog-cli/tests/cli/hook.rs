@@ -1,0 +1,216 @@
+//! Agents run `factlog hook` at every step: all they say is recorded, and none of them is ever failed by it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::Place;
+
+fn payload(name: &str, rest: &Value) -> String {
+    let mut payload = json!({"session_id": "s-1", "cwd": "/home/ada/site", "hook_event_name": name});
+    payload.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+    payload.to_string()
+}
+
+/// An agent must see success and nothing else: what a hook prints goes into the conversation.
+fn hook(place: &Place, flags: &str, payload: impl AsRef<str>) {
+    assert_eq!(place.feed(&format!("hook {flags}"), payload.as_ref()), "");
+}
+
+fn events(place: &Place) -> Vec<Value> {
+    place.ok("export").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_payload_becomes_an_event_that_says_who_where_and_what() {
+    let place = Place::new();
+    let input = json!({"file_path": "/home/ada/site/src/a.rs", "old_string": "1.0", "new_string": "2"});
+    let rest = json!({"tool_name": "Edit", "tool_input": input, "tool_use_id": "toolu_1", "prompt_id": "p-1",
+        "agent_id": "a-7", "unheard_of": [1.0, {"of": null}]});
+    hook(&place, "", payload("PreToolUse", &rest));
+    let event = &events(&place)[0];
+    assert_eq!(event["type"], "hook:pre-tool-use");
+    assert_eq!(event["stream"], "session-s-1");
+    assert_eq!(event["sessionId"], "s-1");
+    assert_eq!(event["source"], "claude-code/a-7");
+    assert_eq!(event["correlationId"], "p-1");
+    assert_eq!(event["tags"], json!(["tool:Edit", "file:src/a.rs"]));
+    assert_eq!(event["metadata"], json!({"toolUseId": "toolu_1"}));
+    assert_eq!(event["data"]["unheard_of"], json!([1.0, {"of": null}]));
+    assert!(event.get("occurredAt").is_none(), "Claude Code gives no time");
+}
+
+#[test]
+fn codex_gemini_and_the_spelling_with_capitals_are_understood() {
+    let place = Place::new();
+    let codex = payload("PostToolUse", &json!({"turn_id": "t-1", "tool_name": "shell", "model": "m"}));
+    hook(&place, "--agent codex", &codex);
+    let gemini =
+        payload("BeforeTool", &json!({"timestamp": "2026-11-01T10:00:00Z", "tool_name": "read_file"}));
+    hook(&place, "--agent gemini", &gemini);
+    let capitals =
+        json!({"hookEventName": "preToolUse", "sessionId": "s-2", "toolName": "edit", "toolUseId": "c-1"});
+    hook(&place, "", capitals.to_string());
+    let events = events(&place);
+    assert_eq!((&events[0]["source"], &events[0]["correlationId"]), (&json!("codex"), &json!("t-1")));
+    assert_eq!(events[1]["occurredAt"], "2026-11-01T10:00:00.000000Z");
+    assert_eq!(events[2]["stream"], "session-s-2");
+    assert_eq!(events[2]["type"], "hook:pre-tool-use");
+    assert_eq!(events[2]["tags"], json!(["tool:edit"]));
+}
+
+/// The same prompt typed twice is two prompts.
+#[test]
+fn an_equal_payload_sent_twice_is_two_events() {
+    let place = Place::new();
+    let prompt = payload("UserPromptSubmit", &json!({"prompt": "go on"}));
+    hook(&place, "", &prompt);
+    hook(&place, "", &prompt);
+    assert_eq!(events(&place).len(), 2);
+}
+
+#[test]
+fn odd_payloads_are_kept_and_huge_ones_refused_without_failing_the_agent() {
+    let place = Place::new();
+    for odd in ["no JSON", "[1,2]", "{\"a\":1,\"a\":2}", "", "{\"session_id\": 7, \"hook_event_name\": {}}"] {
+        hook(&place, "", odd);
+    }
+    let events = events(&place);
+    assert_eq!(events.len(), 5);
+    assert!(events.iter().all(|event| event["type"] == "hook:other" && event["stream"] == "session-unknown"));
+    assert_eq!(events[0]["data"], json!({"text": "no JSON"}));
+    assert_eq!(events[1]["data"], json!([1, 2]));
+    hook(&place, "", "x".repeat(17 * 1024 * 1024));
+    hook(&place, "--bogus", "{}");
+    let told = place.run("doctor").out;
+    assert!(told.contains("are allowed") && told.contains("--bogus"), "{told}");
+}
+
+#[test]
+fn a_secret_does_not_reach_the_log_unless_asked_for_by_name() {
+    let place = Place::new();
+    let secret = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
+    let prompt = payload("UserPromptSubmit", &json!({"prompt": format!("use {secret} to push")}));
+    hook(&place, "", &prompt);
+    hook(&place, "", &prompt);
+    hook(&place, "--no-redact", &prompt);
+    let events = events(&place);
+    assert!(!events[0].to_string().contains(&secret), "{}", events[0]);
+    assert_eq!(events[0]["metadata"]["redacted"], "1");
+    assert_eq!(events[0]["data"]["prompt"], events[1]["data"]["prompt"], "equal secrets have equal markers");
+    assert!(events[2].to_string().contains(&secret));
+}
+
+/// What the log cannot take is kept, and taken in later: an agent neither waits nor fails.
+#[test]
+fn a_log_that_takes_nothing_fails_no_agent_and_what_was_said_is_kept() {
+    let stop = payload("Stop", &json!({}));
+    for spoil in [damaged, missing_folder] {
+        let place = Place::new();
+        spoil(&place.path("factlog.db"));
+        hook(&place, "--store sqlite:factlog.db", &stop);
+        hook(&place, "--store sqlite:factlog.db", &stop);
+        let doctor = place.run("doctor --format json");
+        assert_eq!(doctor.code, 1);
+        assert!(doctor.out.contains("hook-missed.jsonl"), "{}", doctor.out);
+        let missed = place.home(".local/state/factlog/hook-missed.jsonl");
+        let import = format!("import jsonl {} --store sqlite:other.db", missed.display());
+        assert!(place.ok(&import).contains("appended             2"));
+        let events = place.ok("export --store sqlite:other.db");
+        assert!(
+            events.lines().all(|line| line.contains("\"occurredAt\"") && line.contains("hook:stop")),
+            "{events}"
+        );
+    }
+}
+
+fn damaged(log: &Path) {
+    std::fs::write(log, "this is no log").unwrap();
+}
+
+fn missing_folder(log: &Path) {
+    // A folder stands where the log should be.
+    std::fs::create_dir(log).unwrap();
+}
+
+/// Others may hold the log for a moment, as a removal does.
+#[test]
+fn a_log_that_is_locked_for_two_seconds_is_waited_for() {
+    const LOCKED: std::time::Duration = std::time::Duration::from_secs(2);
+    let place = Place::small();
+    let holder = rusqlite::Connection::open(place.path("factlog.db")).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut hook = start(&place.path(""), &place, &payload("Stop", &json!({})));
+    let released = std::thread::spawn(move || {
+        let (_alive, ended) = std::sync::mpsc::channel::<()>();
+        let _ = ended.recv_timeout(LOCKED);
+        holder.execute_batch("ROLLBACK").unwrap();
+    });
+    assert!(hook.wait().unwrap().success());
+    released.join().unwrap();
+    assert!(place.ok("list --last 1").contains("hook:stop"));
+}
+
+/// As an agent starts it; secrets are kept, so that what comes back can be compared.
+fn start(folder: &Path, place: &Place, payload: &str) -> std::process::Child {
+    let mut hook = Command::new(env!("CARGO_BIN_EXE_factlog"))
+        .args(["hook", "--no-redact", "--store", &format!("sqlite:{}", place.path("factlog.db").display())])
+        .current_dir(folder)
+        .env("HOME", place.home(""))
+        .env_remove("XDG_STATE_HOME")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    hook.stdin.take().unwrap().write_all(payload.as_bytes()).unwrap();
+    hook
+}
+
+/// Agents and sub-agents work at the same time, in processes of their own.
+#[test]
+fn eight_processes_at_once_record_every_real_payload_exactly_once() {
+    const AT_ONCE: usize = 8;
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/claude-code-hooks"));
+    if !folder.is_dir() {
+        println!("skipped: {} is not there", folder.display());
+        return;
+    }
+    let payloads: Vec<Value> = payloads(folder);
+    let place = Place::new();
+    std::thread::scope(|scope| {
+        for first in 0..AT_ONCE {
+            let (payloads, place) = (&payloads, &place);
+            scope.spawn(move || {
+                for payload in payloads.iter().skip(first).step_by(AT_ONCE) {
+                    assert!(start(&place.path(""), place, &payload.to_string()).wait().unwrap().success());
+                }
+            });
+        }
+    });
+    let mut recorded: Vec<String> = place.ok("export").lines().map(|line| data(line).to_string()).collect();
+    let mut sent: Vec<String> = payloads.iter().map(ToString::to_string).collect();
+    assert_eq!(recorded.len(), sent.len());
+    recorded.sort_unstable();
+    sent.sort_unstable();
+    let differ = recorded.iter().zip(&sent).filter(|(recorded, sent)| recorded != sent).count();
+    assert_eq!(differ, 0, "payloads that came back changed");
+    assert!(!place.home(".local/state/factlog/hook.log").exists(), "a hook has failed");
+}
+
+fn data(line: &str) -> Value {
+    let mut event: Value = serde_json::from_str(line).unwrap();
+    event["data"].take()
+}
+
+fn payloads(folder: &Path) -> Vec<Value> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for year in std::fs::read_dir(folder).unwrap() {
+        let entries = std::fs::read_dir(year.unwrap().path()).unwrap();
+        files.extend(entries.map(|entry| entry.unwrap().path()));
+    }
+    let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap());
+    texts.flat_map(|text| serde_json::from_str::<Vec<Value>>(&text).unwrap()).collect()
+}
