@@ -235,7 +235,7 @@ fn ours(entries: &CstArray) -> Vec<(CstNode, String)> {
 
 /// Whether a command is one that an installation of ours has written.
 fn is_ours(command: &str) -> bool {
-    command.contains("factlog") && command.contains(" hook --agent ")
+    command.contains(" hook --agent ") && command.contains(" --store ")
 }
 
 /// Removes a handler, and the entry around it when it was the only one.

@@ -181,3 +181,68 @@ fn thirteen_real_sessions_come_in_once() {
     assert_eq!((&result["appended"], &result["rejected"]), (&2303.into(), &json!([])));
     assert_eq!(without_recorded(&place.ok("export --store sqlite:copy.db")), without_recorded(&exported));
 }
+
+/// A newcomer has a folder of something, and need not know what it is called.
+#[test]
+fn the_format_of_each_file_is_found_by_a_look_at_it() {
+    let place = Place::new();
+    place.write(
+        "all/claude.jsonl",
+        "{\"type\":\"user\",\"uuid\":\"u\",\"sessionId\":\"c\",\"message\":{\"content\":\"hi\"}}\n",
+    );
+    place.write(
+        "all/codex.jsonl",
+        "{\"timestamp\":\"2026-11-01T10:00:00Z\",\"type\":\"session_meta\",\"payload\":{\"id\":\"x\",\"cwd\":\"/w\"}}\n",
+    );
+    place.write(
+        "all/gemini.json",
+        "{\n \"sessionId\": \"g\", \"projectHash\": \"h\", \"startTime\": \"2026-11-01T10:00:00Z\", \"messages\": []\n}",
+    );
+    place.write("all/log.jsonl", "{\"stream\":\"task-1\",\"type\":\"task:created\"}\n");
+    place.write("all/notes.json", "{\"colour\": \"blue\"}");
+    let ran = place.run("import all --format json");
+    assert!(ran.err.contains("notes.json: of no format that is known"), "{}", ran.err);
+    let imported: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &imported["appended"], &imported["streams"]), (0, &4.into(), &4.into()));
+    let streams: Value = serde_json::from_str(&place.ok("streams --format json")).unwrap();
+    let mut names: Vec<_> =
+        streams.as_array().unwrap().iter().map(|stream| stream["stream"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["session-c", "session-g", "session-x", "task-1"]);
+    let again: Value = serde_json::from_str(&place.run("import all --format json").out).unwrap();
+    assert_eq!((&again["appended"], &again["duplicates"]), (&0.into(), &4.into()));
+    let unknown = place.run("import all/notes.json");
+    assert!(unknown.code == 2 && unknown.err.contains("a format that is known"), "{}", unknown.err);
+    assert_eq!(place.run("import").code, 2);
+}
+
+#[test]
+fn secrets_are_taken_out_of_agents_records_and_counted_each_time() {
+    let place = Place::new();
+    let secret = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
+    place.write(
+        "s.jsonl",
+        format!("{{\"type\":\"user\",\"uuid\":\"u\",\"sessionId\":\"c\",\"message\":{{\"content\":\"{secret}\"}}}}\n"),
+    );
+    for appended in [1, 0] {
+        let imported: Value = serde_json::from_str(&place.ok("import s.jsonl --format json")).unwrap();
+        assert_eq!((&imported["appended"], &imported["redacted"]), (&appended.into(), &1.into()));
+    }
+    assert!(!place.ok("export").contains(&secret));
+    let found = place.run("redact test s.jsonl --format json");
+    assert!(found.out.contains("github") && !found.out.contains(&secret), "{}", found.out);
+    place.ok("import s.jsonl --no-redact --store sqlite:other.db");
+    assert!(place.ok("export --store sqlite:other.db").contains(&secret));
+}
+
+#[test]
+fn own_rules_in_the_settings_hold_and_wrong_ones_are_told() {
+    let place = Place::new();
+    place.write(".factlog.toml", "[[redact.own]]\nname = \"ticket\"\npattern = \"TICKET-[0-9]{6}\"\n");
+    place.write("s.jsonl", "{\"type\":\"user\",\"uuid\":\"u\",\"sessionId\":\"c\",\"message\":{\"content\":\"see TICKET-123456\"}}\n");
+    place.ok("import s.jsonl");
+    assert!(place.ok("export").contains("see [redacted:ticket:"));
+    place.write(".factlog.toml", "[[redact.own]]\nname = \"ticket\"\npattern = \"(\"\n");
+    let ran = place.run("import s.jsonl");
+    assert!(ran.code == 2 && ran.err.contains("ticket"), "{}", ran.err);
+}

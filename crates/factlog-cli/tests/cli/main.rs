@@ -23,3 +23,4 @@ mod snapshot;
 mod stats;
 mod support;
 mod upkeep;
+mod watch;
