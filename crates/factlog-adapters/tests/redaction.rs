@@ -21,7 +21,7 @@ fn redactor() -> Redactor {
 /// So many letters of an alphabet, the same ones every time.
 fn dice(alphabet: &str, length: usize) -> String {
     let letters = alphabet.as_bytes();
-    let mut state = length as u64 * 0x9E37_79B9_7F4A_7C15;
+    let mut state = (length as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let throw = |_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         char::from(letters[(state >> 33) as usize % letters.len()])
@@ -72,7 +72,7 @@ fn samples() -> Vec<(&'static str, String, String)> {
         ("whsec_", "stripe-key", ALNUM, 32),
         ("npm_", "npm-token", ALNUM, 36),
         ("pypi-AgEIcHlwaS5vcmc", "pypi-token", ALNUM, 150),
-        ("hf_", "hugging-face-token", ALNUM, 34),
+        ("hf_", "hugging-face-token", &ALNUM[..52], 34),
         ("gsk_", "vendor-token", ALNUM, 52),
         ("xai-", "vendor-token", ALNUM, 80),
         ("pplx-", "vendor-token", ALNUM, 48),
@@ -246,9 +246,14 @@ fn a_private_key_is_taken_whole_however_it_is_shown() {
     let key = private_key(concat!("EC PRIVATE", " KEY"));
     let lines: Vec<&str> = key.lines().collect();
     let shown = [
-        lines.iter().enumerate().map(|(n, line)| format!("{n:>6}\u{2192}{line}\n")).collect::<String>(),
-        lines.iter().map(|line| format!("+{line}\n")).collect(),
-        lines.iter().map(|line| format!("  \"{line}\\n\" +\n")).collect(),
+        lines
+            .iter()
+            .enumerate()
+            .map(|(n, line)| format!("{n:>6}\u{2192}{line}\n"))
+            .collect::<Vec<_>>()
+            .concat(),
+        lines.iter().map(|line| format!("+{line}\n")).collect::<Vec<_>>().concat(),
+        lines.iter().map(|line| format!("  \"{line}\\n\" +\n")).collect::<Vec<_>>().concat(),
         lines[..3].join("\n"),
         lines[..3].join("\r\n"),
         format!("{}\nand then a sentence that is none of it, (see below).", lines[..3].join("\n")),
@@ -302,13 +307,13 @@ fn placeholders_and_code_are_left_alone() {
         "secret_name: my-app-secret-2024-prod",
         "\"token\": \"oauth2AccessToken\"",
         "max_tokens=128000000000a",
-        "token_url=a1b2c3d4e5f6g7h8i9",
         "secretKeyRef: app-secrets-v2-main",
         "\"jsonwebtoken\": \"^9.0.2-beta.12\"",
         "secret_path=/run/secrets/db1/password2",
         "tokenizer: cl100k_base_0123456789",
         "password: short1",
-        "author: a1b2c3d4e5f6g7h8i9",
+        "--- PASS: TestNextPowerOf2 (0.00s)",
+        "http://localhost:3000@evil.example",
         "postgres://user:password@localhost/db",
         "postgres://user:${PASSWORD}@localhost/db",
         "https://{user}:{pass}@{host}/",
@@ -319,11 +324,41 @@ fn placeholders_and_code_are_left_alone() {
         "sk-learn-model-2024-01-01-large",
         concat!("AKIA", "IOSFODNN7EXAMPLE"),
         "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx1",
+        "/* Basic Options */ Basic Operations",
+        "const FVE_E_NO_PASSPHRASE: HRESULT = 0x8031006C_u32 as _;",
+        "nToken = sqlite3Strlen30NN(p->u.zToken)+1;",
+        "const PRIVATE_KEY: X509CertificateTemplatePrivateKeyFlag = 3;",
         "npm_config_cache_directory_is_not_a_token_at_all",
     ] {
         assert_eq!(redactor().findings(text), [], "{text}");
-        let pair = text.split_once(['=', ':']).unwrap_or(("token", text));
-        assert_eq!(redactor().json_findings(&json!({ "token": pair.1.trim() }).to_string()), [], "{text}");
+        assert_eq!(redactor().json_findings(&json!({ "output": text }).to_string()), [], "{text}");
+    }
+    for value in [
+        "${API_KEY}",
+        "<your-token-1>",
+        "your_api_key_goes_here_1",
+        "process.env.GITHUB_TOKEN_V2",
+        "my secret 1 is 2",
+    ] {
+        assert_eq!(redactor().json_findings(&json!({ "token": value }).to_string()), [], "{value}");
+    }
+}
+
+#[test]
+fn names_that_speak_about_a_secret_do_not_hold_one() {
+    let value = dice(ALNUM, 24);
+    for name in [
+        "token_url",
+        "secretName",
+        "author",
+        "max_tokens",
+        "tokenizer",
+        "nextPageToken",
+        "public_key",
+        "accessKeyId",
+    ] {
+        assert_eq!(redactor().json_findings(&json!({ name: value }).to_string()), [], "{name}");
+        assert_eq!(redactor().findings(&format!("{name}={value}")), [], "{name}");
     }
 }
 

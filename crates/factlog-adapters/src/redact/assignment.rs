@@ -50,7 +50,8 @@ pub(super) fn colon(bytes: &[u8], at: usize) -> Option<Hit<'static>> {
     // A type stands before the value.
     let bounded = &bytes[..bytes.len().min(at + TYPE_BYTES_MAX)];
     let sign = run_end(bounded, at + 1, |byte| !matches!(byte, b'=' | b'\n' | b',' | b';' | b'"' | b'\\'));
-    (bounded.get(sign) == Some(&b'=')).then(|| judged(&name, bytes, &found(bytes, sign + 1)?))?
+    let typed = (bounded.get(sign) == Some(&b'=')).then(|| found(bytes, sign + 1))??;
+    if typed.is_quoted { judged(&name, bytes, &typed) } else { None }
 }
 
 /// The secret after the flag of a command that begins with the hyphen at a place.
@@ -109,7 +110,12 @@ fn found(bytes: &[u8], at: usize) -> Option<Found> {
     let quote = run_end_of(bytes, start, 7, |byte| byte == b'\\');
     let range = match bytes.get(quote) {
         Some(b'"' | b'\'' | b'`') => quoted(bytes, quote, quote - start)?,
-        Some(_) if quote == start => return Some(Found { range: unquoted(bytes, start), is_quoted: false }),
+        Some(_) if quote == start => {
+            let range = unquoted(bytes, start);
+            // A call, an index, a type with arguments.
+            let is_code = matches!(bytes.get(range.end), Some(b'(' | b'[' | b'{' | b'<'));
+            return Some(Found { range: if is_code { start..start } else { range }, is_quoted: false });
+        }
         _ => return None,
     };
     Some(Found { range, is_quoted: true })
@@ -136,48 +142,31 @@ fn quoted(bytes: &[u8], quote: usize, backslashes: usize) -> Option<Range<usize>
 /// A value without quotes: up to what ends a word in shells, settings, URLs and programs.
 fn unquoted(bytes: &[u8], start: usize) -> Range<usize> {
     let bounded = &bytes[..bytes.len().min(start + SECRET_BYTES_MAX)];
-    let mut has_colon = false;
-    let mut end = run_end(bounded, start, |byte| byte.is_ascii_graphic() && !ends_word(byte));
-    if let Some(second) = bytes[start..end].iter().position(|byte| {
-        let is_second = has_colon && *byte == b':';
-        has_colon |= *byte == b':';
-        is_second
-    }) {
-        end = start + second;
-    }
+    // One colon and one equals sign may be within; what has two is a list, or a time.
+    let (mut colons, mut equals, mut at) = (0, 0, start);
+    let mut end = run_end(bounded, start, |byte| {
+        colons += usize::from(byte == b':');
+        equals += usize::from(byte == b'=');
+        at += 1;
+        let ends = ENDS_WORD.contains(&byte) || (byte == b'&' && ends_pair(bytes, at));
+        byte.is_ascii_graphic() && !ends && colons < 2 && equals < 2
+    });
     // Padding of base64.
     let padded = run_end_of(bytes, end, 2, |byte| byte == b'=');
     if padded > end && bytes.get(padded).is_none_or(|byte| !byte.is_ascii_alphanumeric()) {
         end = padded;
     }
-    start
-        ..start
-            + bytes[start..end]
-                .iter()
-                .rposition(|byte| !matches!(byte, b'.' | b':'))
-                .map_or(0, |last| last + 1)
+    let last = bytes[start..end].iter().rposition(|byte| !matches!(byte, b'.' | b':'));
+    start..last.map_or(start, |last| start + last + 1)
 }
 
-fn ends_word(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'"' | b'\''
-            | b'`'
-            | b'\\'
-            | b','
-            | b';'
-            | b'&'
-            | b'|'
-            | b'<'
-            | b'>'
-            | b'('
-            | b')'
-            | b'{'
-            | b'}'
-            | b'['
-            | b']'
-            | b'='
-    )
+const ENDS_WORD: &[u8] = b"\"'`\\,;|<>(){}[]";
+
+/// Whether the next pair of a query, the rest of an escape of HTML, or the next command follows an ampersand.
+fn ends_pair(bytes: &[u8], at: usize) -> bool {
+    let of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'%');
+    let end = run_end_of(bytes, at, NAME_BYTES_MAX, of_name);
+    end == at || matches!(bytes.get(end), Some(b'=' | b';' | b'['))
 }
 
 fn run_end_of(bytes: &[u8], at: usize, most: usize, belongs: impl Fn(u8) -> bool) -> usize {

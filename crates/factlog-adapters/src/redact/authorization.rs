@@ -34,9 +34,9 @@ pub(super) fn at(bytes: &[u8], at: usize) -> Option<Hit<'static>> {
 /// Whether base64 decodes to text with a colon in it.
 fn holds_user_and_password(base64: &[u8]) -> bool {
     let letters = &base64[..base64.iter().position(|byte| *byte == b'=').unwrap_or(base64.len())];
+    let mut decoded = Vec::with_capacity(letters.len());
     let mut bits: u32 = 0;
     let mut held = 0;
-    let mut has_colon = false;
     for letter in letters {
         let six = match letter {
             b'A'..=b'Z' => letter - b'A',
@@ -49,12 +49,9 @@ fn holds_user_and_password(base64: &[u8]) -> bool {
         held += 6;
         if held >= 8 {
             held -= 8;
-            let byte = (bits >> held) as u8;
-            if byte.is_ascii_control() {
-                return false;
-            }
-            has_colon |= byte == b':';
+            decoded.push((bits >> held) as u8);
         }
     }
-    has_colon
+    decoded.contains(&b':')
+        && std::str::from_utf8(&decoded).is_ok_and(|text| !text.chars().any(char::is_control))
 }

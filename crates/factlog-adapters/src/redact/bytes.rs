@@ -29,7 +29,7 @@ fn ends_colour(bytes: &[u8]) -> bool {
 }
 
 /// Where the run that begins at a place ends.
-pub(super) fn run_end(bytes: &[u8], at: usize, belongs: impl Fn(u8) -> bool) -> usize {
+pub(super) fn run_end(bytes: &[u8], at: usize, mut belongs: impl FnMut(u8) -> bool) -> usize {
     bytes[at..].iter().position(|&byte| !belongs(byte)).map_or(bytes.len(), |length| at + length)
 }
 

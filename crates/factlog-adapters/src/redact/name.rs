@@ -124,9 +124,15 @@ impl Name {
         }
         let name = Self { flat, length };
         let last = &name.flat()[last_word..];
-        let tells = holds_any(name.flat(), TELLING) || TELLING_LAST.contains(&last);
+        let tells =
+            may_tell(name.flat()) && (holds_any(name.flat(), TELLING) || TELLING_LAST.contains(&last));
         let is_about = || ABOUT_LAST.contains(&last) || holds_any(name.flat(), ABOUT);
         (tells && !is_about()).then_some(name)
+    }
+
+    /// Whether quotes have to tell that a value is one: `PASS: TestThis2` is what a test said.
+    pub(super) fn needs_quotes(&self) -> bool {
+        self.flat() == b"pass"
     }
 
     pub(super) fn is_authorization(&self) -> bool {
@@ -162,6 +168,11 @@ impl Name {
     pub(super) fn is_of_aws_secret(&self) -> bool {
         holds_any(self.flat(), &[b"secretaccesskey", b"awssecret"])
     }
+}
+
+/// What is common to all telling words, so that other names are passed over quickly.
+fn may_tell(flat: &[u8]) -> bool {
+    flat.windows(3).any(|three| matches!(three, b"pas" | b"sec" | b"tok" | b"key" | b"aut" | b"cre" | b"pwd"))
 }
 
 fn holds_any(flat: &[u8], words: &[&[u8]]) -> bool {

@@ -34,7 +34,7 @@ enum Turn {
     At,
 }
 
-const TURNS: [Turn; 256] = {
+static TURNS: [Turn; 256] = {
     let mut turns = [Turn::Nobody; 256];
     let mut byte = 0;
     while byte < turns.len() {
@@ -62,6 +62,7 @@ pub(super) fn scan(text: &str, name: Option<&str>, email: bool) -> Vec<Hit<'stat
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         let (hit, to_end) = match TURNS[usize::from(*byte)] {
+            Turn::Shape if !shapes::may_begin(bytes, at) => (None, false),
             Turn::Shape => (shapes::at(bytes, at, name), true),
             Turn::Hyphen if bytes[at..].starts_with(b"-----BEGIN ") => (private_key::at(text, at), true),
             Turn::Hyphen => (assignment::flag(bytes, at), false),

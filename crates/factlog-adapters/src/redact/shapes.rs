@@ -125,6 +125,30 @@ pub(super) const fn begins_with(byte: u8) -> bool {
     CHAINS.0[byte as usize] != NONE
 }
 
+/// For each pair of bytes one bit: whether a key may begin with them. Most first letters are those of many words.
+static PAIRS: [u64; 1024] = {
+    let mut pairs = [0; 1024];
+    let mut index = 0;
+    while index < SHAPES.len() {
+        let prefix = SHAPES[index].prefix.as_bytes();
+        let pair = pair(prefix[0], prefix[1]);
+        pairs[pair / 64] |= 1 << (pair % 64);
+        index += 1;
+    }
+    pairs
+};
+
+const fn pair(first: u8, second: u8) -> usize {
+    (first as usize) << 8 | second as usize
+}
+
+/// Whether a key may begin at a place, as far as two bytes tell.
+#[inline]
+pub(super) fn may_begin(bytes: &[u8], at: usize) -> bool {
+    let pair = bytes.get(at + 1).map_or(0, |second| pair(bytes[at], *second));
+    PAIRS[pair / 64] >> (pair % 64) & 1 == 1
+}
+
 /// The key that begins at a place of a text that may be the value of a name.
 pub(super) fn at(bytes: &[u8], at: usize, name: Option<&str>) -> Option<Hit<'static>> {
     let mut index = CHAINS.0[usize::from(bytes[at])];
@@ -178,7 +202,7 @@ fn is_right(shape: &Shape, bytes: &[u8], whole: Range<usize>, name: Option<&str>
         "sk-" | "sk-ant-" | "xapp-" | "xai-" | "tskey-" => value::has_random_part(body, 16),
         "hooks.slack.com/services/" => value::has_random_part(body, 12),
         "dop_v1_" | "shpat_" | "AKIA" | "ASIA" => true,
-        _ => value::is_mixed(body),
+        _ => value::is_mixed(body) || value::is_shuffled(body, 3.0),
     }
 }
 

@@ -78,9 +78,8 @@ fn without_lone_surrogates(quoted: &str) -> String {
             (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => (12, true),
             (Some(0xD800..=0xDFFF), _) => (6, false),
             (Some(_), _) => (6, true),
-            (None, _) => (2, true),
+            (None, _) => (1 + rest[1..].chars().next().map_or(0, char::len_utf8), true),
         };
-        let taken = taken.min(rest.len());
         out.push_str(if whole { &rest[..taken] } else { "\\ufffd" });
         rest = &rest[taken..];
     }

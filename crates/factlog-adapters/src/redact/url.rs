@@ -6,6 +6,7 @@ use super::value;
 
 /// Bytes of the part of a URL before its path.
 const AUTHORITY_BYTES_MAX: usize = 1024;
+const PORT_BYTES_MAX: usize = 5;
 /// RFC 5321: bytes before and after the sign of an address.
 const LOCAL_BYTES_MAX: usize = 64;
 const DOMAIN_BYTES_MAX: usize = 255;
@@ -30,7 +31,9 @@ pub(super) fn password(bytes: &[u8], colon: usize) -> Option<Hit<'static>> {
     let is_word = [&b"password"[..], b"passwd", b"pass", b"pw", b"pwd", b"secret", b"token", b"key"]
         .iter()
         .any(|word| password.eq_ignore_ascii_case(word));
-    if password.is_empty() || is_word || value::is_placeholder(password) {
+    // A host and port before another host is a trick of phishing, and no password.
+    let is_port = password.len() <= PORT_BYTES_MAX && password.iter().all(u8::is_ascii_digit);
+    if is_word || is_port || value::is_placeholder(password) {
         return None;
     }
     Some(Hit { kind: "url-password", rank: Rank::Place, range: start + user + 1..start + host })

@@ -7,6 +7,9 @@ use super::name::Name;
 pub(super) const BYTES_MIN: usize = 12;
 /// Bits per byte that it has at least: twelve different letters have 3.6, a word repeated has under 3.
 const ENTROPY_MIN: f64 = 3.0;
+/// How long letters of one class stand together, on average: longer in names of programs, shorter in what dice made.
+const NAME_RUN_MIN: f64 = 2.6;
+const DICE_RUN_MAX: f64 = 2.0;
 /// Beginnings of values that name something else: hashes, resources, ids of messages and calls.
 const NOT_SECRET: &[&[u8]] = &[
     b"sha1-",
@@ -48,7 +51,7 @@ impl Value<'_> {
         let bytes = self.bytes;
         let fits =
             (BYTES_MIN..=SECRET_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
-        if !fits || is_placeholder(bytes) {
+        if !fits || (name.needs_quotes() && !self.is_quoted) || is_placeholder(bytes) {
             return None;
         }
         if bytes.len() == AWS_SECRET_BYTES
@@ -62,7 +65,25 @@ impl Value<'_> {
             || is_path_or_version(bytes)
             || self.is_code()
             || (bytes.iter().all(u8::is_ascii_hexdigit) && !(bytes.len() >= 32 && name.may_be_hex()));
-        (!is_other && is_random(bytes)).then_some("secret")
+        (!is_other && self.is_random()).then_some("secret")
+    }
+
+    /// Whether it has the mix of letters that words and names do not have.
+    fn is_random(&self) -> bool {
+        const SPECIAL: &[u8] = b"!@#$%^&*~?";
+        let bytes = self.bytes;
+        let count = |is: fn(&u8) -> bool| bytes.iter().filter(|byte| is(byte)).count();
+        let digits = count(u8::is_ascii_digit);
+        let letters = count(u8::is_ascii_alphabetic);
+        let specials = bytes.iter().filter(|byte| SPECIAL.contains(byte)).count();
+        let is_cased = count(u8::is_ascii_uppercase) > 0 && count(u8::is_ascii_lowercase) > 0;
+        let is_dense = letters > 0 && digits > 0 && has_random_part(bytes, 8);
+        let is_password = specials > 0 && letters > 0 && (digits > 0 || is_cased);
+        // Names of types are shuffled now and then: `KspGetTokenFn`.
+        let may_be_letters = self.is_quoted || bytes.len() >= 24;
+        let is_letters = may_be_letters && is_shuffled(bytes, DICE_RUN_MAX);
+        let is_text = specials == 0 && digits < 2 && mean_run(bytes) >= NAME_RUN_MIN;
+        (is_dense || is_password || is_letters) && !is_text && entropy(bytes) >= ENTROPY_MIN
     }
 
     fn is_code(&self) -> bool {
@@ -81,14 +102,48 @@ impl Value<'_> {
             || has_pair(b'<', b'>')
             || bytes.contains(&b'\\')
             || bytes.windows(2).any(|pair| pair == b"::" || pair == b"->" || pair == b"${")
-            || (!self.is_quoted && (is_chain || bytes.contains(&b'$')))
+            || (!self.is_quoted && (is_chain || expands(bytes) || is_number(bytes) || is_long_name(bytes)))
     }
+}
+
+/// Whether a shell would put something else into a value: `prefix-$NAME`.
+fn expands(bytes: &[u8]) -> bool {
+    let of_name = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+    bytes.windows(3).any(|three| matches!(three, [b'$', a, b] if of_name(*a) && of_name(*b)))
+}
+
+/// Whether a value is a number of a program, with its type: `0x8031006C_u32`, `2151809297u32`.
+fn is_number(bytes: &[u8]) -> bool {
+    const TYPE_BYTES_MAX: usize = 6;
+    let number = &bytes[..bytes.len().saturating_sub(TYPE_BYTES_MAX)];
+    bytes.starts_with(b"0x")
+        || number.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// Whether a value is words joined by capitals, as names of types are.
+fn is_long_name(bytes: &[u8]) -> bool {
+    let is_word = bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    is_word
+        && bytes.len() >= 20
+        && bytes.iter().any(u8::is_ascii_uppercase)
+        && bytes.iter().any(u8::is_ascii_lowercase)
+        && mean_run(bytes) >= NAME_RUN_MIN
 }
 
 /// Whether a value stands for another one that is not there.
 pub(super) fn is_placeholder(bytes: &[u8]) -> bool {
+    let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let is_slot = match bytes {
-        [b'$' | b'<' | b'{' | b'[' | b'(' | b'*', ..] | [b'%', .., b'%'] | [b'%', b'(', ..] => true,
+        [b'<' | b'{' | b'[' | b'(', ..]
+        | [b'*', b'*', ..]
+        | [b'%', .., b'%']
+        | [b'%', b'(', ..]
+        | [b'$', b'{' | b'(', ..] => true,
+        // A variable, or what a password was hashed to: `$2b$12$...`.
+        [b'$', name @ ..] => {
+            let end = name.iter().position(|byte| !of_name(byte)).unwrap_or(name.len());
+            matches!(name.get(end), None | Some(b'$'))
+        }
         [b'%', ..] => bytes.len() == 2,
         _ => false,
     };
@@ -137,32 +192,33 @@ fn is_uuid(bytes: &[u8]) -> bool {
 
 fn is_path_or_version(bytes: &[u8]) -> bool {
     let opens_path = [&b"/"[..], b"./", b"../", b"~/"].iter().any(|opening| bytes.starts_with(opening));
-    opens_path
+    // One in sixty-four secrets in base64 begins with a slash.
+    let is_base64 = is_shuffled(bytes, DICE_RUN_MAX) && bytes.iter().all(|byte| is_base64(*byte));
+    (opens_path && !is_base64)
         || bytes.get(1..3) == Some(b":\\")
         || bytes.windows(3).any(|three| three == b"://")
-        || (bytes.contains(&b'/') && (bytes.contains(&b'.') || !has_random_part(bytes, 8)))
-        || matches!(bytes[0], b'^' | b'~' | b'>' | b'=')
+        || (bytes.contains(&b'/') && !is_base64 && (bytes.contains(&b'.') || !has_random_part(bytes, 8)))
+        || matches!(bytes, [b'^' | b'~' | b'>' | b'=', b'=' | b'>' | b'0'..=b'9', ..])
 }
 
-/// Whether a value has the mix of letters that words and names do not have.
-fn is_random(bytes: &[u8]) -> bool {
-    const SPECIAL: &[u8] = b"!@#$%^&*~?";
-    let count = |is: fn(&u8) -> bool| bytes.iter().filter(|byte| is(byte)).count();
-    let digits = count(u8::is_ascii_digit);
-    let letters = count(u8::is_ascii_alphabetic);
-    let specials = bytes.iter().filter(|byte| SPECIAL.contains(byte)).count();
-    let is_cased = count(u8::is_ascii_uppercase) > 0 && count(u8::is_ascii_lowercase) > 0;
-    let is_dense = letters > 0 && digits > 0 && has_random_part(bytes, 8);
-    let is_password = specials > 0 && letters > 0 && (digits > 0 || is_cased);
-    let is_text = specials == 0 && digits < 2 && mean_run(bytes) >= 2.3;
-    (is_dense || is_password) && !is_text && entropy(bytes) >= ENTROPY_MIN
+/// Whether small and capital letters take turns as they do in no word, and in few names.
+pub(super) fn is_shuffled(bytes: &[u8], mean_run_max: f64) -> bool {
+    let is_cased = bytes.iter().any(u8::is_ascii_uppercase) && bytes.iter().any(u8::is_ascii_lowercase);
+    is_cased && mean_run(bytes) < mean_run_max
 }
 
 /// How long letters of one class stand together: over three in joined words, under two in what dice made.
 fn mean_run(bytes: &[u8]) -> f64 {
-    let class = |byte: &u8| (byte.is_ascii_digit(), byte.is_ascii_uppercase(), byte.is_ascii_lowercase());
-    let runs = 1 + bytes.windows(2).filter(|pair| class(&pair[0]) != class(&pair[1])).count();
-    bytes.len() as f64 / runs as f64
+    let class = |byte: u8| (byte.is_ascii_digit(), byte.is_ascii_uppercase());
+    let (mut letters, mut runs, mut before) = (0_u32, 0_u32, b'_');
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric() {
+            letters += 1;
+            runs += u32::from(!before.is_ascii_alphanumeric() || class(before) != class(byte));
+        }
+        before = byte;
+    }
+    f64::from(letters) / f64::from(runs.max(1))
 }
 
 /// Shannon's, in bits per byte.
