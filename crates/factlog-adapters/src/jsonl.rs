@@ -17,7 +17,8 @@ use factlog::{Error, EventId, EventLine, EventLog, REMOVED_TYPE, RETENTION_STREA
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::import::{self, Format, Importer, Intake, Taken};
+use crate::import::{self, Format, Intake, Taken};
+use crate::importer::Importer;
 use crate::lines::Lines;
 use crate::outcome::Imported;
 use crate::source::Sources;

@@ -6,6 +6,7 @@
 //! | Transcripts of Claude Code | [`claude_code::import`] | |
 //! | Sessions of Codex | [`codex::import`] | |
 //! | Sessions of Gemini CLI | [`gemini::import`] | |
+//! | Hooks of all three | [`hook::event`] | |
 //! | CloudEvents 1.0.2 | | [`cloudevents::to_cloud_event`] |
 //!
 //! Every import keeps the same rules. It is **tolerant**: a line that cannot be taken is named with its file, its
@@ -28,16 +29,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// In.
+// In: records of agents, other logs.
 pub mod claude_code;
+pub mod codex;
 pub mod detect;
+pub mod gemini;
+pub mod jsonl;
+
+// In: live.
 pub mod hook;
 pub mod hooks;
-pub mod codex;
+mod watch;
+
+// What they share.
 mod fields;
-pub mod gemini;
 mod import;
-pub mod jsonl;
+mod importer;
 mod lines;
 mod mark;
 mod outcome;
@@ -46,12 +53,12 @@ pub mod redact;
 mod session;
 mod source;
 mod tool;
-mod watch;
 
 // Out.
 pub mod cloudevents;
 
-pub use import::{CHUNK_BYTES_MAX, CHUNK_EVENTS_MAX, Intake};
+pub use import::Intake;
+pub use importer::{CHUNK_BYTES_MAX, CHUNK_EVENTS_MAX};
 pub use lines::LINE_BYTES_MAX;
-pub use watch::OnWatched;
 pub use outcome::{Imported, OnProgress, Progress, REASON_BYTES_MAX, REJECTED_KEPT_MAX, Rejected};
+pub use watch::OnWatched;

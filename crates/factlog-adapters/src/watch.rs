@@ -15,7 +15,8 @@ use factlog::{Error, ErrorKind, EventLog, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-use crate::import::{Format, Importer, Intake};
+use crate::import::{Format, Intake};
+use crate::importer::Importer;
 use crate::mark::Mark;
 use crate::outcome::{Imported, Progress};
 use crate::redact::Redactor;
