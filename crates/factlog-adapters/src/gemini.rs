@@ -101,11 +101,7 @@ pub fn default_root(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 /// # Errors
 /// `NotFound` or `Denied` for a path that cannot be read, and what ends the log's work: `Unavailable`, `Stopped`,
 /// `Corrupt`. A bad record is no error: it is named in the result.
-pub async fn import(
-    log: &EventLog,
-    paths: &[PathBuf],
-    intake: Intake<'_>,
-) -> Result<Imported> {
+pub async fn import(log: &EventLog, paths: &[PathBuf], intake: Intake<'_>) -> Result<Imported> {
     let mut sources = Sources::new(ENDINGS);
     for path in paths {
         sources.add(path)?;

@@ -1,8 +1,10 @@
 //! The filter flags, the same on every command.
 
+use std::path::Path;
+
 use clap::Args;
 use factlog::{
-    Count, Counter, EventLog, Filter, Group, GroupBy, Position, Reading, Result, TimeRange, Timestamp,
+    Count, Counter, EventLog, Filter, Group, GroupBy, Position, Reading, Result, Tag, TimeRange, Timestamp,
 };
 
 use crate::flag::all;
@@ -42,6 +44,12 @@ pub(crate) struct FilterArgs {
     /// With this tag
     #[arg(long)]
     tag: Vec<String>,
+    /// About this file, by its path from here or as it was recorded
+    #[arg(long, value_name = "PATH")]
+    file: Vec<String>,
+    /// About this tool, such as Bash or Edit
+    #[arg(long)]
+    tool: Vec<String>,
     /// Of this priority: low, normal, high or critical
     #[arg(long)]
     priority: Vec<String>,
@@ -81,6 +89,10 @@ pub(crate) struct FilterArgs {
     not_user: Vec<String>,
     #[arg(long, value_name = "TAG", hide = true)]
     not_tag: Vec<String>,
+    #[arg(long, value_name = "PATH", hide = true)]
+    not_file: Vec<String>,
+    #[arg(long, value_name = "TOOL", hide = true)]
+    not_tool: Vec<String>,
     #[arg(long, value_name = "PRIORITY", hide = true)]
     not_priority: Vec<String>,
     #[arg(long, value_name = "ID", hide = true)]
@@ -119,6 +131,29 @@ impl Selection {
         }
         Ok(counter.groups())
     }
+}
+
+/// The paths of a flag as given, and as agents in the current folder write them: either may have been recorded.
+fn paths(flag: &str, given: &[String], here: Option<&str>) -> Result<Vec<Tag>> {
+    let mut paths = all(flag, given)?;
+    for path in given {
+        // Where it cannot be such a text, nothing was recorded by it.
+        let path = from_here(path, here).parse();
+        paths.extend(path.ok().filter(|path| !paths.contains(path)));
+    }
+    Ok(paths)
+}
+
+/// A path in the current folder, named from there.
+fn from_here<'a>(path: &'a str, here: Option<&str>) -> &'a str {
+    let separators = ['/', std::path::MAIN_SEPARATOR];
+    let here = here.map(|here| here.trim_end_matches(separators)).filter(|here| !here.is_empty());
+    let inside = here.and_then(|here| path.strip_prefix(here)?.strip_prefix(separators));
+    let mut path = inside.unwrap_or(path);
+    while let Some(rest) = path.strip_prefix('.').and_then(|rest| rest.strip_prefix(separators)) {
+        path = rest.trim_start_matches(separators);
+    }
+    path
 }
 
 /// One end of the range: a position, or a time.
@@ -165,6 +200,8 @@ impl FilterArgs {
     }
 
     fn fields(&self) -> Result<Filter> {
+        let here = std::env::current_dir().ok();
+        let here = here.as_deref().and_then(Path::to_str);
         let not = Filter {
             streams: all("--not-stream", &self.not_stream)?,
             categories: all("--not-category", &self.not_category)?,
@@ -176,6 +213,8 @@ impl FilterArgs {
             session: all("--not-session", &self.not_session)?,
             user: all("--not-user", &self.not_user)?,
             tags: all("--not-tag", &self.not_tag)?,
+            files: paths("--not-file", &self.not_file, here)?,
+            tools: all("--not-tool", &self.not_tool)?,
             priorities: all("--not-priority", &self.not_priority)?,
             ids: all("--not-id", &self.not_id)?,
             ..Filter::all()
@@ -191,6 +230,8 @@ impl FilterArgs {
             session: all("--session", &self.session)?,
             user: all("--user", &self.user)?,
             tags: all("--tag", &self.tag)?,
+            files: paths("--file", &self.file, here)?,
+            tools: all("--tool", &self.tool)?,
             priorities: all("--priority", &self.priority)?,
             ids: all("--id", &self.id)?,
             time: TimeRange::default(),
@@ -198,5 +239,27 @@ impl FilterArgs {
             text: self.text.clone(),
             not: (!not.is_all()).then(|| Box::new(not)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_looked_for_as_given_and_as_agents_here_write_it() {
+        let of = |path: &str| -> Vec<String> {
+            let paths = paths("--file", &[path.to_owned()], Some("/home/ada/site")).unwrap();
+            paths.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(of("src/a.rs"), ["src/a.rs"]);
+        assert_eq!(of("./src/a.rs"), ["./src/a.rs", "src/a.rs"]);
+        assert_eq!(of("././/a.rs"), ["././/a.rs", "a.rs"]);
+        assert_eq!(of("/home/ada/site/src/a.rs"), ["/home/ada/site/src/a.rs", "src/a.rs"]);
+        assert_eq!(of("/home/ada/site-2/a.rs"), ["/home/ada/site-2/a.rs"]);
+        assert_eq!(of("/home/ada/site/"), ["/home/ada/site/"]);
+        assert_eq!(of(".hidden"), [".hidden"]);
+        assert_eq!(of("./"), ["./"]);
+        assert!(paths("--file", &[String::new()], None).unwrap_err().to_string().contains("--file"));
     }
 }

@@ -6,7 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::limits::{FILTER_TEXT_BYTES_MAX, FILTER_VALUES_MAX};
+use crate::text_search::TextSearch;
 use crate::{Error, Event, EventId, EventType, Priority, Result, StreamName, Tag, Text, Timestamp};
+
+/// What the path of a file stands behind in a tag.
+const FILE_TAG: &str = "file:";
+/// What the name of a tool stands behind in a tag.
+const TOOL_TAG: &str = "tool:";
 
 /// Which events; the empty filter is all of them.
 ///
@@ -52,6 +58,12 @@ pub struct Filter {
     /// Tags: one of the event's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
+    /// Paths of files: one of the event's tags is `file:` and the path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Tag>,
+    /// Names of tools: one of the event's tags is `tool:` and the name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tag>,
     /// Priorities.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub priorities: Vec<Priority>,
@@ -184,6 +196,8 @@ macro_rules! fields {
         $each!(filter.session, has(&filter.session, event.session_id.as_ref()));
         $each!(filter.user, has(&filter.user, event.user_id.as_ref()));
         $each!(filter.tags, event.tags.iter().any(|tag| filter.tags.contains(tag)));
+        $each!(filter.files, has_tag(event, FILE_TAG, &filter.files));
+        $each!(filter.tools, has_tag(event, TOOL_TAG, &filter.tools));
         $each!(filter.priorities, has(&filter.priorities, event.priority.as_ref()));
         $each!(filter.ids, filter.ids.contains(&event.id));
     }};
@@ -191,6 +205,15 @@ macro_rules! fields {
 
 fn has<T: PartialEq>(wanted: &[T], value: Option<&T>) -> bool {
     value.is_some_and(|value| wanted.contains(value))
+}
+
+/// Whether one of the event's tags is `kind` and one of the names behind it.
+fn has_tag(event: &Event, kind: &str, names: &[Tag]) -> bool {
+    event
+        .tags
+        .iter()
+        .filter_map(|tag| tag.strip_prefix(kind))
+        .any(|name| names.iter().any(|wanted| *wanted == *name))
 }
 
 impl Filter {
@@ -238,7 +261,10 @@ impl Filter {
         fields!(self, event, required);
         self.time.contains(event.time())
             && self.recorded.contains(event.recorded_at)
-            && self.text.as_deref().is_none_or(|text| contains_text(event.data.as_str(), text))
+            && self
+                .text
+                .as_deref()
+                .is_none_or(|text| TextSearch::new(text).finds(event.data.as_str().as_bytes()))
             && !self.not.as_deref().is_some_and(|not| not.matches_any_field(event))
     }
 
@@ -253,7 +279,10 @@ impl Filter {
         fields!(self, event, enough);
         (!self.time.is_everything() && self.time.contains(event.time()))
             || (!self.recorded.is_everything() && self.recorded.contains(event.recorded_at))
-            || self.text.as_deref().is_some_and(|text| contains_text(event.data.as_str(), text))
+            || self
+                .text
+                .as_deref()
+                .is_some_and(|text| TextSearch::new(text).finds(event.data.as_str().as_bytes()))
     }
 
     /// Whether some event could be meant by both; `true` where that is not plain to see.
@@ -288,6 +317,8 @@ impl Filter {
             ("session", self.session.len()),
             ("user", self.user.len()),
             ("tags", self.tags.len()),
+            ("files", self.files.len()),
+            ("tools", self.tools.len()),
             ("ids", self.ids.len()),
         ];
         if let Some((field, count)) = lists.into_iter().find(|(_, count)| *count > FILTER_VALUES_MAX) {
@@ -311,19 +342,9 @@ impl Filter {
     }
 }
 
-/// Whether `text` stands in `data`, ASCII case ignored.
-fn contains_text(data: &str, text: &str) -> bool {
-    let (data, text) = (data.as_bytes(), text.as_bytes());
-    let Some((first, rest)) = text.split_first() else { return true };
-    let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
-    data.windows(text.len())
-        .any(|window| (window[0] == lower || window[0] == upper) && window[1..].eq_ignore_ascii_case(rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn a_star_stands_for_any_run_of_characters() {
@@ -353,11 +374,27 @@ mod tests {
         assert!(Filter::all().overlaps(&Filter::all()));
     }
 
-    proptest! {
-        #[test]
-        fn text_is_found_as_by_lower_casing_both(data in "[a-cA-C]{0,12}", text in "[a-cA-C]{1,3}") {
-            let lower = data.to_ascii_lowercase().contains(&text.to_ascii_lowercase());
-            prop_assert_eq!(contains_text(&data, &text), lower);
-        }
+    #[test]
+    fn a_file_and_a_tool_narrow_each_other_where_two_tags_would_widen() {
+        let event = |tags: &[&str]| -> Event {
+            let line = serde_json::json!({"position": 1, "id": EventId::generate(), "stream": "s", "version": 1,
+                "type": "t", "recordedAt": "2026-11-20T23:44:30Z", "tags": tags, "data": {}});
+            serde_json::from_value(line).unwrap()
+        };
+        let edit = event(&["tool:Edit", "file:src/a.rs"]);
+        let read = event(&["tool:Read", "file:src/a.rs", "file:src/b.rs"]);
+        let neither = event(&["src/a.rs", "Edit", "file:", "tool:file:src/a.rs"]);
+        let of = |text: &str| -> [bool; 3] {
+            let filter = serde_json::from_str::<Filter>(text).unwrap();
+            [&edit, &read, &neither].map(|event| filter.matches(event))
+        };
+        assert_eq!(of(r#"{"files":["src/a.rs"]}"#), [true, true, false]);
+        assert_eq!(of(r#"{"files":["src/a.rs"],"tools":["Edit"]}"#), [true, false, false]);
+        assert_eq!(of(r#"{"tags":["file:src/a.rs","tool:Edit"]}"#), [true, true, false]);
+        assert_eq!(of(r#"{"files":["src/b.rs","src/c.rs"]}"#), [false, true, false]);
+        assert_eq!(of(r#"{"files":["a.rs"],"not":{"tools":["Read"]}}"#), [false; 3]);
+        assert_eq!(of(r#"{"not":{"tools":["Read"]}}"#), [true, false, true]);
+        assert_eq!(of(r#"{"not":{"tools":["Grep"],"files":["src/b.rs"]}}"#), [true, false, true]);
+        assert!(serde_json::from_str::<Filter>(r#"{"files":[""]}"#).is_err());
     }
 }

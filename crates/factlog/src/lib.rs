@@ -35,6 +35,7 @@ mod event_id;
 mod json;
 mod event;
 mod batch;
+mod text_search;
 mod filter;
 pub mod limits;
 
@@ -83,4 +84,5 @@ pub use snapshot::{Keep, Revision, Snapshot, SnapshotInfo, Snapshots, older_snap
 pub use store::{About, Health, Report, Store};
 pub use stream::{Fold, StreamOf};
 pub use text::{EventType, StreamName, Tag, Text};
+pub use text_search::TextSearch;
 pub use timestamp::Timestamp;

@@ -29,18 +29,23 @@ impl SliceArgs {
     }
 }
 
-/// List events, oldest first. On a terminal a table shows the newest 50, and says how many more there are
+/// List events, oldest first. On a terminal each is a line in local time, and the newest 50 are shown
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   factlog list --last 20
   factlog list --type 'task:*' --not-source agent-7 --from today
+  factlog list --file src/main.rs --tool Edit
+  factlog list --text 'connection refused' --last 3 --full
   factlog list --stream task-1 --format jsonl | jq .data")]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
     pub(crate) slice: SliceArgs,
+    /// Show every event whole, not one line of it
+    #[arg(long)]
+    pub(crate) full: bool,
 }
 
 /// Show one event with all its fields, what caused it, and what it caused
@@ -89,6 +94,7 @@ pub(crate) struct StatsArgs {
 Examples:
   factlog follow
   factlog follow --last 10 --category task
+  factlog follow --tool Bash
   factlog follow --from 1 --format jsonl")]
 pub(crate) struct FollowArgs {
     #[command(flatten)]
@@ -99,6 +105,9 @@ pub(crate) struct FollowArgs {
     /// End after N events
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
+    /// Show every event whole, not one line of it
+    #[arg(long)]
+    pub(crate) full: bool,
 }
 
 /// Go through events in order, as fast as they can be read or at a pace

@@ -13,9 +13,9 @@ use crate::output::{EventWriter, Format, note, stdout};
 pub(crate) async fn run(context: &Context, args: &FollowArgs) -> Outcome {
     let selection = args.filter.selection()?;
     let formats = [Format::Table, Format::Jsonl, Format::Csv, Format::Cloudevents];
-    let format = context.format("follow", &formats)?;
+    let format = context.format("follow", &formats)?.full(args.full)?;
     let log = context.open().await?;
-    let mut writer = EventWriter::live(stdout(), format);
+    let mut writer = EventWriter::live(stdout(), format).full(args.full);
     until_interrupted(follow(&log, args, &selection, &mut writer)).await?;
     writer.finish()?;
     Ok(log.close().await?)

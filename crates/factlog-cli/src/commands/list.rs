@@ -15,7 +15,7 @@ const SHOWN_ON_TERMINAL: usize = 50;
 
 pub(crate) async fn run(context: &Context, args: &ListArgs) -> Outcome {
     let selection = args.filter.selection()?;
-    let format = context.format("list", Format::ALL)?;
+    let format = context.format("list", Format::ALL)?.full(args.full)?;
     let log = context.open().await?;
     note_removed(&log, &selection).await?;
     let mut slice = args.slice.clone();
@@ -23,7 +23,7 @@ pub(crate) async fn run(context: &Context, args: &ListArgs) -> Outcome {
     if newest_only {
         slice.last = Some(SHOWN_ON_TERMINAL);
     }
-    let shown = write(&log, &selection, &slice, EventWriter::new(stdout(), format)).await?;
+    let shown = write(&log, &selection, &slice, EventWriter::new(stdout(), format).full(args.full)).await?;
     if newest_only && shown == SHOWN_ON_TERMINAL as u64 {
         let all = selection.count(&log, Vec::new()).await?.first().map_or(0, |group| group.count);
         let more = all.saturating_sub(shown);

@@ -1,8 +1,13 @@
 //! How things are written: data to standard output, everything else to standard error.
 
 mod events;
+mod gist;
+mod lines;
 mod listing;
+mod plain;
 mod pretty;
+mod table;
+mod whole;
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
@@ -41,6 +46,15 @@ impl Format {
             Self::Csv => "csv",
             Self::Cloudevents => "cloudevents",
         }
+    }
+
+    /// Takes the format if events can be shown whole in it, where that is wanted: other formats leave nothing out.
+    pub(crate) fn full(self, is_full: bool) -> Result<Self> {
+        if is_full && self != Self::Table {
+            return Err(Error::invalid(format!("--full is of tables, and {} has all there is", self.name()))
+                .with_hint("use --format table, or leave --full out"));
+        }
+        Ok(self)
     }
 
     /// Takes the format if it is one of these.

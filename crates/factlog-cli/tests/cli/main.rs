@@ -7,6 +7,7 @@ mod append_stdin;
 mod demo;
 mod failing;
 mod filters;
+mod finding;
 mod follow;
 mod formats;
 mod help;

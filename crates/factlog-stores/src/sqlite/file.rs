@@ -69,6 +69,10 @@ fn create(path: &Path) -> Result<()> {
     }
     let wal = beside(path, "-wal");
     if fs::metadata(&wal).is_ok_and(|found| found.len() > 0) {
+        // Another process may have made the log a moment ago, and written into it since: the log comes first.
+        if path.exists() {
+            return Ok(());
+        }
         // SQLite would play the lost log's last events into the new one.
         return Err(Error::corrupt(
             path.display().to_string(),

@@ -1,5 +1,7 @@
 //! One page: candidates from the best index, judged by the filter itself, so that SQL cannot disagree with it.
 
+mod sieve;
+
 use std::rc::Rc;
 
 use factlog::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, PAGE_SCAN_EVENTS_MAX};
@@ -8,12 +10,18 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use super::row::{COLUMNS, Correlation, Names, decode};
+use sieve::Sieve;
 
 /// More keys than this in one field, and the table is scanned instead.
 const KEYS_MAX: usize = 64;
 /// Candidates per page when the filter asks for more than the index knows.
 const CANDIDATES_MIN: usize = 256;
 const CANDIDATES_MAX: usize = 5_000;
+/// Rows, and bytes of them, that one page looks at without decoding them.
+const SIEVED_ROWS_MAX: usize = 200_000;
+const SIEVED_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Rows that the sieve lets through, decoded together.
+const SIEVED_TOGETHER: usize = 256;
 
 /// Where the filter's events can be found.
 enum Plan {
@@ -64,7 +72,10 @@ pub(super) fn page(connection: &Connection, names: &mut Names, read: &Read) -> R
         true
     } else {
         match plan(connection, &read.filter)? {
-            Plan::Scan => filling.scan(connection, names, window)?,
+            Plan::Scan => match Sieve::of(&read.filter) {
+                Some(sieve) => filling.sieve(connection, names, window, &sieve)?,
+                None => filling.scan(connection, names, window)?,
+            },
             Plan::Keys { keys, exact } => {
                 let wanted =
                     if exact { limit + 1 } else { (limit * 4).clamp(CANDIDATES_MIN, CANDIDATES_MAX) };
@@ -136,6 +147,49 @@ impl Filling<'_> {
             scanned += 1;
         }
         Ok(scanned < PAGE_SCAN_EVENTS_MAX)
+    }
+
+    /// Looks at every row in the window and decodes those that the sieve lets through; `true` when it has seen them all.
+    fn sieve(
+        &mut self,
+        connection: &Connection,
+        names: &mut Names,
+        window: Window,
+        sieve: &Sieve,
+    ) -> Result<bool> {
+        let order = if window.backwards { "DESC" } else { "ASC" };
+        let [envelope, data] = sieve.columns();
+        let sql = format!(
+            "SELECT e.position, {envelope}, {data} FROM events e WHERE position > ?1 AND position < ?2 \
+             ORDER BY position {order} LIMIT ?3"
+        );
+        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+        let bounds = (window.after, window.before, SIEVED_ROWS_MAX as i64);
+        let mut rows = statement.query(bounds).map_err(failed)?;
+        let (mut looked_at, mut bytes, mut decoded, mut last) = (0, 0, 0, self.page.next);
+        let mut found = Vec::new();
+        loop {
+            let row = rows.next().map_err(failed)?;
+            let is_last = row.is_none() || bytes >= SIEVED_BYTES_MAX;
+            if is_last || found.len() == SIEVED_TOGETHER {
+                decoded += found.len();
+                if !self.fetch(connection, names, std::mem::take(&mut found))? {
+                    return Ok(false);
+                }
+                self.page.next = last;
+            }
+            let Some(row) = row.filter(|_| !is_last && decoded < PAGE_SCAN_EVENTS_MAX) else {
+                return Ok(row.is_none() && looked_at < SIEVED_ROWS_MAX);
+            };
+            let position: i64 = row.get(0).map_err(failed)?;
+            let columns = [row.get_ref(1).map_err(failed)?, row.get_ref(2).map_err(failed)?];
+            if sieve.lets_through(columns[0], columns[1]) {
+                found.push(position);
+            }
+            looked_at += 1;
+            bytes += columns.iter().map(|column| column.as_bytes().map_or(0, <[u8]>::len)).sum::<usize>();
+            last = Position(position as u64);
+        }
     }
 
     /// Looks at the events at these positions, in this order; `true` when it has seen them all.

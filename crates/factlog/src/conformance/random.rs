@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fastrand::Rng;
 
 use super::{Backend, batch, fact, open};
-use crate::{Event, EventId, Filter, NewEvent, Position, Priority, Read, TimeRange, Timestamp};
+use crate::{Event, EventId, Filter, NewEvent, Position, Priority, Read, Tag, TimeRange, Timestamp};
 
 const EVENTS: u64 = 400;
 const FILTERS: usize = 150;
@@ -17,6 +17,8 @@ const SEED: u64 = 20_261_120;
 const STREAMS: [&str; 6] = ["task-1", "task-2", "agent-1", "agent", "memory-a-b", "täsk-1"];
 const TYPES: [&str; 6] = ["task:created", "task:done", "agent:spawned", "agent:done", "memory:stored", "x"];
 const WORDS: [&str; 5] = ["ada", "bob", "0192f0c1-7c1b-7a52-8f6e-3d1f0a9b2c4d", "Ada", "c d"];
+const FILES: [&str; 3] = ["src/a.rs", "b", "\u{fc} \"x\".md"];
+const TOOLS: [&str; 3] = ["Edit", "Read", "b"];
 const PATTERNS: [&str; 7] = ["task:*", "*:done", "task:created", "*", "nothing:*", "a*:d*e", "x"];
 const TEXTS: [&str; 4] = ["\"number\":1", "NUMBER", "7", "ü"];
 const PRIORITIES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
@@ -37,6 +39,13 @@ fn time(rng: &mut Rng) -> Timestamp {
     Timestamp::from_micros(1_750_000_000_000_000 + rng.i64(0..1_000) * 1_000_000).unwrap()
 }
 
+fn random_tags(rng: &mut Rng) -> Vec<Tag> {
+    let mut tags = several(rng, |rng| pick(rng, &WORDS));
+    tags.extend(several(rng, |rng| format!("file:{}", FILES[rng.usize(..FILES.len())]).parse().unwrap()));
+    tags.extend(several(rng, |rng| format!("tool:{}", TOOLS[rng.usize(..TOOLS.len())]).parse().unwrap()));
+    tags
+}
+
 fn random_event(rng: &mut Rng, number: u64, ids: &[EventId]) -> NewEvent {
     NewEvent {
         source: some(rng, |rng| pick(rng, &WORDS)),
@@ -47,7 +56,7 @@ fn random_event(rng: &mut Rng, number: u64, ids: &[EventId]) -> NewEvent {
         session_id: some(rng, |rng| pick(rng, &WORDS)),
         user_id: some(rng, |rng| pick(rng, &WORDS)),
         priority: some(rng, |rng| PRIORITIES[rng.usize(..4)]),
-        tags: several(rng, |rng| pick(rng, &WORDS)),
+        tags: random_tags(rng),
         ..fact(STREAMS[rng.usize(..STREAMS.len())], TYPES[rng.usize(..TYPES.len())], number)
     }
 }
@@ -75,6 +84,8 @@ fn random_filter(rng: &mut Rng, ids: &[EventId], recorded: &[Timestamp]) -> Filt
         session: rarely(rng, |rng| pick(rng, &WORDS)),
         user: rarely(rng, |rng| pick(rng, &WORDS)),
         tags: rarely(rng, |rng| pick(rng, &WORDS)),
+        files: rarely(rng, |rng| pick(rng, &FILES)),
+        tools: rarely(rng, |rng| pick(rng, &TOOLS)),
         priorities: rarely(rng, |rng| PRIORITIES[rng.usize(..4)]),
         ids: if rng.usize(..8) == 0 { (0..20).map(|_| id(rng)).collect() } else { Vec::new() },
         time: range(rng, &time),
