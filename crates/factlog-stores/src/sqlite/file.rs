@@ -239,3 +239,25 @@ pub(super) fn connect_reader(options: &SqliteOptions) -> Result<Connection> {
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Story: of eight processes that made a log, a late one had looked for the log before it was there and for its
+    /// write-ahead log after, and said that the log was lost.
+    #[test]
+    fn a_log_that_another_process_has_made_meanwhile_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        create(&path).unwrap();
+        let busy = connect_writer(&SqliteOptions::new(&path)).unwrap();
+        busy.execute_batch("INSERT INTO types (name) VALUES ('task:created')").unwrap();
+        assert!(fs::metadata(beside(&path, "-wal")).unwrap().len() > 0);
+        create(&path).unwrap();
+        drop(busy);
+        fs::remove_file(&path).unwrap();
+        fs::write(beside(&path, "-wal"), "the last events").unwrap();
+        assert!(create(&path).unwrap_err().to_string().contains("the log is gone"));
+    }
+}
