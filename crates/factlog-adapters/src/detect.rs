@@ -1,12 +1,14 @@
 //! Which format a file has, by what its first lines look like.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use factlog::{Error, Result};
 use serde_json::{Map, Value};
 
+use crate::gemini;
+use crate::lines::LINE_BYTES_MAX;
 use crate::source::Sources;
 
 /// Endings of the files that are looked at in folders.
@@ -61,12 +63,18 @@ pub fn detect(paths: &[PathBuf]) -> Result<Detected> {
 fn kind_of(path: &Path) -> Result<Option<Kind>> {
     let failed = |cause: std::io::Error| Error::unavailable(format!("{}: {cause}", path.display()));
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LOOK_BYTES).read_to_end(&mut bytes)).map_err(failed)?;
+    let mut reader = BufReader::new(File::open(path).map_err(failed)?);
+    reader.by_ref().take(LOOK_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    if !bytes.contains(&b'\n') {
+        // A first line may carry an image; it is looked at to its end.
+        reader.take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut bytes).map_err(failed)?;
+    }
     let text = String::from_utf8_lossy(&bytes);
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let lines = text.lines().filter(|line| !line.trim().is_empty()).take(LOOK_LINES);
-    let by_line = lines.filter_map(|line| serde_json::from_str::<Map<String, Value>>(line).ok());
-    Ok(by_line.into_iter().find_map(|line| of_line(&line)).or_else(|| of_document(text)))
+    let mut by_line = lines.filter_map(|line| serde_json::from_str::<Map<String, Value>>(line).ok());
+    let kind = by_line.find_map(|line| of_line(&line)).or_else(|| of_document(text));
+    Ok(kind.filter(|kind| *kind != Kind::Gemini || !gemini::is_beside(path)))
 }
 
 /// What a line gives away; some lines could be of any format.

@@ -107,13 +107,15 @@ pub async fn import(log: &EventLog, paths: &[PathBuf], intake: Intake<'_>) -> Re
         sources.add(path)?;
     }
     let mut found = sources.into_found();
-    found.retain(|source| !is_beside(source) || paths.iter().any(|path| path == Path::new(&source.name)));
+    found.retain(|source| {
+        !is_beside(Path::new(&source.name)) || paths.iter().any(|path| path == Path::new(&source.name))
+    });
     let sources = session::by_time(found, start)?;
     import::import(log, &sources, &mut Conversation::default(), intake).await
 }
 
-fn is_beside(source: &Source) -> bool {
-    let path = Path::new(&source.name);
+/// Whether a file is one of those that repeat parts of sessions.
+pub(crate) fn is_beside(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let folder = path.parent().and_then(Path::file_name);
     folder == Some(OsStr::new(BESIDE_FOLDER)) || BESIDE.iter().any(|beside| name.starts_with(beside))

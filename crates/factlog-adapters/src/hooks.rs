@@ -3,6 +3,7 @@
 //! The three agents share one shape: `{"hooks": {"EVENT": [{"hooks": [{"type": "command", "command": "..."}]}]}}`. A file
 //! is edited as a text with its comments, order and indentation; only our entries come and go.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -160,10 +161,10 @@ pub fn uninstall(settings: &str) -> Result<String> {
     let mut removed = false;
     for event in hooks.properties() {
         let Some(entries) = event.array_value() else { continue };
-        for (command, _) in ours(&entries) {
-            removed |= take_out(&command);
-        }
-        if removed && entries.elements().is_empty() {
+        let ours = ours(&entries);
+        let taken = ours.iter().filter(|(command, _)| take_out(command)).count();
+        removed |= taken > 0;
+        if taken > 0 && entries.elements().is_empty() {
             event.remove();
         }
     }
@@ -192,14 +193,39 @@ pub fn installed(settings: &str) -> Result<Vec<(String, String)>> {
 }
 
 fn parse(settings: &str) -> Result<CstRootNode> {
+    let refused = |what: String| Error::invalid(what).with_hint("mend it first; it was left as it is");
     if settings.trim().is_empty() {
         return Err(Error::invalid("the file is empty")
             .with_hint("write {} into it, or remove it, and run this again"));
     }
-    // A mark of the byte order is no part of the JSON, and to write it back as it was is not for us to decide.
-    CstRootNode::parse(settings, &ParseOptions::default()).map_err(|cause| {
-        Error::invalid(format!("not JSON: {cause}")).with_hint("mend it first; it was left as it is")
-    })
+    if settings.starts_with('\u{feff}') {
+        return Err(refused("the file begins with a byte order mark, which is no JSON".to_owned()));
+    }
+    // Comments and commas at the end are what some agents allow; anything looser would stay broken for them.
+    let options = ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    let root =
+        CstRootNode::parse(settings, &options).map_err(|cause| refused(format!("not JSON: {cause}")))?;
+    // Of two keys of one name agents take the last, and an editor of texts the first.
+    let hooks = root.object_value().and_then(|object| object.object_value("hooks"));
+    for object in [root.object_value(), hooks].into_iter().flatten() {
+        let mut names = HashSet::new();
+        let mut all = object.properties().into_iter().filter_map(|property| property.decoded_name());
+        if let Some(twice) = all.find(|name| !names.insert(name.clone())) {
+            return Err(refused(format!("the key {twice:?} stands there twice")));
+        }
+    }
+    Ok(root)
 }
 
 fn object(node: Option<CstNode>, what: &str) -> Result<CstObject> {
@@ -235,7 +261,26 @@ fn ours(entries: &CstArray) -> Vec<(CstNode, String)> {
 
 /// Whether a command is one that an installation of ours has written.
 fn is_ours(command: &str) -> bool {
-    command.contains(" hook --agent ") && command.contains(" --store ")
+    let Some((program, rest)) = command.split_once(" hook --agent ") else { return false };
+    let Some((agent, store)) = rest.split_once(" --store ") else { return false };
+    let program = unquoted(program);
+    let name = program.as_deref().and_then(|program| program.rsplit(['/', '\\']).next());
+    name.is_some_and(|name| name.contains("factlog"))
+        && agent.parse::<Agent>().is_ok()
+        && unquoted(store).is_some_and(|store| store.starts_with("sqlite:"))
+}
+
+/// The one word that a shell makes of a text; none for anything that is more than a word.
+pub fn unquoted(text: &str) -> Option<String> {
+    if let Some(inner) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        let pieces: Vec<&str> = inner.split(r"'\''").collect();
+        return pieces.iter().all(|piece| !piece.contains('\'')).then(|| pieces.join("'"));
+    }
+    if let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        return (!inner.contains('"')).then(|| inner.to_owned());
+    }
+    let is_word = |letter: char| !letter.is_whitespace() && !"'\"`$;&|<>()".contains(letter);
+    (!text.is_empty() && text.chars().all(is_word)).then(|| text.to_owned())
 }
 
 /// Removes a handler, and the entry around it when it was the only one.

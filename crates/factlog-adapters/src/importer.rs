@@ -1,10 +1,11 @@
 //! An import under way: known events are counted, new ones appended, bad lines named, marks kept.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::Read;
 use std::sync::Arc;
 
-use factlog::{Batch, Error, ErrorKind, EventId, EventLine, EventLog, Filter, Json, Result, StreamName};
+use factlog::{Batch, Error, ErrorKind, EventId, EventLine, EventLog, Filter, Result, StreamName};
 use serde::de::IgnoredAny;
 
 use crate::import::{Format, Intake, Taken};
@@ -98,7 +99,11 @@ impl<'a> Importer<'a> {
         self.read_lines(source, format, known_bytes).await?;
         let mut mark = std::mem::take(&mut self.current);
         if !has_lines {
-            (mark.bytes, mark.lines) = (bytes, 0);
+            // A document is read as a whole; one that was changed meanwhile is not the one that was read.
+            let sum = mark::sum(&path, bytes);
+            mark.rejected +=
+                u64::from(sum.is_none() || std::fs::metadata(&path).map_or(0, |about| about.len()) != bytes);
+            (mark.bytes, mark.lines, mark.crc32) = (bytes, 0, sum.unwrap_or_default());
         }
         (mark.path, mark.options) = (path.to_string_lossy().into_owned(), options);
         self.finished.push((key, source.name.as_str().into(), mark.clone()));
@@ -113,7 +118,7 @@ impl<'a> Importer<'a> {
         format: &mut impl Format,
         mark: &mut Mark,
     ) -> Result<()> {
-        let lines = Lines::after(file, mark.lines, mark.bytes);
+        let lines = Lines::after(file, mark.lines, mark.bytes, mark.crc32);
         self.read(&source.name, lines, format, 0, |cause| source.unreadable(cause)).await?;
         let new = std::mem::take(&mut self.current);
         mark.go_on(new);
@@ -160,10 +165,14 @@ impl<'a> Importer<'a> {
         let mut start = lines.bytes();
         while let Some(line) = lines.next().map_err(&unreadable)? {
             let is_taken = self.take(&file, &line, format, start < known);
-            start = lines.bytes();
-            if is_taken {
-                (self.current.bytes, self.current.lines) = (lines.bytes(), lines.number());
+            if !is_taken {
+                // What its writer adds meanwhile belongs to this line: the next read begins with it.
+                self.current.crc32 = lines.crc32(false);
+                self.tell(&file);
+                return Ok(());
             }
+            start = lines.bytes();
+            (self.current.bytes, self.current.lines) = (lines.bytes(), lines.number());
             self.bytes = before + lines.bytes();
             if self.bytes - told >= PROGRESS_BYTES {
                 told = self.bytes;
@@ -174,6 +183,7 @@ impl<'a> Importer<'a> {
             }
         }
         self.bytes = before + lines.bytes();
+        (self.current.bytes, self.current.crc32) = (lines.bytes(), lines.crc32(true));
         self.tell(&file);
         Ok(())
     }
@@ -192,7 +202,10 @@ impl<'a> Importer<'a> {
     /// Takes a line in; `false` when its writer seems not to be done with it.
     fn take(&mut self, file: &Arc<str>, line: &Line<'_>, format: &mut impl Format, is_known: bool) -> bool {
         let taken = match line.content {
-            Content::Text(text) => format.take(text).and_then(|taken| self.batch_of(taken)),
+            Content::Text(text) => {
+                let text = self.clean(text);
+                format.take(&text).and_then(|taken| self.batch_of(taken))
+            }
             Content::NotText => Err(Error::invalid("not UTF-8")),
             Content::TooLong => {
                 Err(Error::invalid(format!("the line is too long; {LINE_BYTES_MAX} bytes are allowed")))
@@ -220,8 +233,20 @@ impl<'a> Importer<'a> {
     }
 
     fn reject(&mut self, file: &Arc<str>, line: u64, reason: &str) {
+        self.current.rejected += 1;
         self.rejecting.insert(Arc::clone(file));
         self.imported.reject(file, line, reason);
+    }
+
+    /// The line without its secrets: what is made of it, its tags and ids too, has none then.
+    fn clean<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
+        // What is no JSON is told by the format, which says what is wrong with it.
+        let is_json = || serde_json::from_str::<IgnoredAny>(text).is_ok();
+        let found = self.intake.redactor.filter(|_| is_json()).and_then(|redactor| redactor.json(text));
+        let Some((clean, count)) = found else { return Cow::Borrowed(text) };
+        self.imported.redacted += count;
+        self.current.redacted += count;
+        Cow::Owned(clean)
     }
 
     /// The batch of one event that a line becomes; none for a line that is left out.
@@ -232,15 +257,8 @@ impl<'a> Importer<'a> {
                 Ok(None)
             }
             Taken::Event(line) => {
-                let EventLine { mut event, expect } = *line;
+                let EventLine { event, expect } = *line;
                 self.count_stream(&event.stream);
-                if let Some((clean, count)) =
-                    self.intake.redactor.and_then(|redactor| redactor.json(event.data.as_str()))
-                {
-                    event.data = Json::parse(&clean)?;
-                    self.imported.redacted += count;
-                    self.current.redacted += count;
-                }
                 let stream = event.stream.clone();
                 let batch = Batch::new(vec![event])?;
                 match expect {
@@ -278,12 +296,11 @@ impl<'a> Importer<'a> {
             return Ok(());
         }
         let at = self.log.newest().await?;
-        for (key, file, mut mark) in finished {
-            let is_whole = !self.rejecting.contains(&file) && mark.streams.len() <= mark::STREAMS_MAX;
-            let sum = mark::sum(mark.path.as_ref(), mark.bytes);
-            let Some(crc32) = sum.filter(|_| is_whole) else { continue };
-            mark.crc32 = crc32;
-            mark::save(&self.log, key, &mark, at).await?;
+        for (key, file, mark) in finished {
+            let is_told = mark.rejected > 0 || self.rejecting.contains(&file);
+            if !is_told && mark.streams.len() <= mark::STREAMS_MAX {
+                mark::save(&self.log, key, &mark, at).await?;
+            }
         }
         Ok(())
     }
@@ -344,4 +361,48 @@ fn is_unfinished(line: &Line<'_>) -> bool {
         Content::TooLong => true,
     };
     !line.ended && !is_whole
+}
+
+#[cfg(test)]
+mod tests {
+    use factlog::{EventLog, MemoryStore, NewEvent};
+
+    use super::*;
+
+    /// A writer who is not done: a part of a line, the end for now, then the rest.
+    struct Slow(Vec<&'static [u8]>);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let Some(part) = (!self.0.is_empty()).then(|| self.0.remove(0)) else { return Ok(0) };
+            buffer[..part.len()].copy_from_slice(part);
+            Ok(part.len())
+        }
+    }
+
+    struct Any;
+
+    impl Format for Any {
+        fn begin(&mut self, _stem: &str) {}
+        fn take(&mut self, line: &str) -> Result<Taken> {
+            let event = NewEvent::of("a-1".parse()?, "x".parse()?, factlog::Json::parse(line)?);
+            Ok(Taken::Event(Box::new(EventLine { event, expect: None })))
+        }
+    }
+
+    /// Story: the rest of a line that was written while its first part was read became a line of its own, was rejected,
+    /// and the line was lost for good.
+    #[tokio::test]
+    async fn a_line_that_is_finished_while_it_is_read_is_left_for_the_next_read() {
+        let log = EventLog::new(MemoryStore::new());
+        let mut quiet = |_: Progress<'_>| {};
+        let mut importer = Importer::new(&log, None, Intake::telling(&mut quiet));
+        let lines = Lines::new(Slow(vec![b"{\"n\":1}\n{\"n\":", b"", b"2}\n", b""]));
+        importer.read("f", lines, &mut Any, 0, |cause| Error::unavailable(cause.to_string())).await.unwrap();
+        assert_eq!((importer.current.bytes, importer.current.lines, importer.current.rejected), (8, 1, 0));
+        assert_eq!(importer.current.crc32, crc32fast::hash(b"{\"n\":1}\n"));
+        let imported = importer.finish().await.unwrap();
+        assert_eq!((imported.read, imported.appended, imported.pending), (1, 1, 1));
+        assert!(imported.rejected.is_empty());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Result};
 
+use crc32fast::Hasher;
 use factlog::limits::DATA_BYTES_MAX;
 
 /// Bytes of one line, its ending included: the largest data, and room for the envelope around it.
@@ -19,6 +20,9 @@ pub(crate) struct Lines<R> {
     buffer: Vec<u8>,
     number: u64,
     bytes: u64,
+    /// The CRC-32 of the bytes read so far, and of those before the last line.
+    sum: Hasher,
+    sum_before: Hasher,
 }
 
 /// One line that is not blank.
@@ -45,12 +49,26 @@ pub(crate) enum Content<'a> {
 
 impl<R: Read> Lines<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader: BufReader::with_capacity(READ_BYTES, reader), buffer: Vec::new(), number: 0, bytes: 0 }
+        Self {
+            reader: BufReader::with_capacity(READ_BYTES, reader),
+            buffer: Vec::new(),
+            number: 0,
+            bytes: 0,
+            sum: Hasher::new(),
+            sum_before: Hasher::new(),
+        }
     }
 
-    /// The lines of a file that go on after so many lines and bytes.
-    pub(crate) fn after(reader: R, number: u64, bytes: u64) -> Self {
-        Self { number, bytes, ..Self::new(reader) }
+    /// The lines of a file that go on after so many lines and bytes of this sum.
+    pub(crate) fn after(reader: R, number: u64, bytes: u64, crc32: u32) -> Self {
+        let sum = Hasher::new_with_initial_len(crc32, bytes);
+        Self { number, bytes, sum_before: sum.clone(), sum, ..Self::new(reader) }
+    }
+
+    /// The CRC-32 of the bytes read so far, or of those before the last line. Lines that are too long are not in it.
+    pub(crate) fn crc32(&self, with_last: bool) -> u32 {
+        let sum = if with_last { &self.sum } else { &self.sum_before };
+        sum.clone().finalize()
     }
 
     /// Bytes read so far.
@@ -74,6 +92,8 @@ impl<R: Read> Lines<R> {
             }
             self.number += 1;
             self.bytes += read as u64;
+            self.sum_before.clone_from(&self.sum);
+            self.sum.update(&self.buffer);
             let ended = self.buffer.last() == Some(&b'\n');
             if !ended && read == LINE_BYTES_MAX {
                 let rest = self.reader.skip_until(b'\n')?;

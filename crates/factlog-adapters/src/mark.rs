@@ -34,6 +34,9 @@ pub(crate) struct Mark {
     pub(crate) skipped: u64,
     #[serde(default)]
     pub(crate) redacted: u64,
+    /// Lines that were rejected: with one, the mark is not kept, so that the line is told again.
+    #[serde(skip)]
+    pub(crate) rejected: u64,
     /// The streams that they name.
     pub(crate) streams: Vec<String>,
 }
@@ -41,7 +44,8 @@ pub(crate) struct Mark {
 impl Mark {
     /// Adds what was read behind it.
     pub(crate) fn go_on(&mut self, new: Self) {
-        (self.bytes, self.lines) = (new.bytes, new.lines);
+        (self.bytes, self.lines, self.crc32) = (new.bytes, new.lines, new.crc32);
+        self.rejected += new.rejected;
         self.read += new.read;
         self.skipped += new.skipped;
         self.redacted += new.redacted;

@@ -57,12 +57,34 @@ pub(crate) struct Sources {
     endings: &'static [&'static str],
     found: Vec<Source>,
     seen: HashSet<PathBuf>,
+    /// Where trouble is only noted, what it is.
+    troubles: Option<Vec<Error>>,
 }
 
 impl Sources {
     /// In folders, files with one of these endings count.
     pub(crate) fn new(endings: &'static [&'static str]) -> Self {
-        Self { endings, found: Vec::new(), seen: HashSet::new() }
+        Self { endings, found: Vec::new(), seen: HashSet::new(), troubles: None }
+    }
+
+    /// The same, where a folder that cannot be read does not keep the others from being read.
+    pub(crate) fn lenient(endings: &'static [&'static str]) -> Self {
+        Self { troubles: Some(Vec::new()), ..Self::new(endings) }
+    }
+
+    /// What could not be read.
+    pub(crate) fn take_troubles(&mut self) -> Vec<Error> {
+        self.troubles.take().unwrap_or_default()
+    }
+
+    /// Adds what is there; what has gone in the meantime is no trouble.
+    pub(crate) fn add_if_there(&mut self, path: &Path) {
+        if let Err(error) = self.add(path)
+            && error.kind() != factlog::ErrorKind::NotFound
+            && let Some(troubles) = &mut self.troubles
+        {
+            troubles.push(error);
+        }
     }
 
     pub(crate) fn add_stdin(&mut self) {
@@ -97,8 +119,15 @@ impl Sources {
 
     fn walk(&mut self, folder: &Path) -> Result<()> {
         let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let mut paths: Vec<_> =
-            entries.map_err(|cause| failed(folder, cause))?.into_iter().map(|entry| entry.path()).collect();
+        let entries = match (entries, &mut self.troubles) {
+            (Ok(entries), _) => entries,
+            (Err(cause), None) => return Err(failed(folder, cause)),
+            (Err(cause), Some(troubles)) => {
+                troubles.push(failed(folder, cause));
+                return Ok(());
+            }
+        };
+        let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
         paths.sort_unstable();
         for path in paths {
             // A link that leads nowhere and a file that was just deleted have nothing to be read.

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use factlog::{Error, ErrorKind, EventLog, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -30,6 +30,8 @@ const GATHER_MS: u64 = 10;
 const TRY_AGAIN_MS: u64 = 1_000;
 /// Files whose readers are kept; beyond, they begin again at their marks.
 const LIVE_MAX: usize = 256;
+/// Troubles that are told, each once.
+const TROUBLES_MAX: usize = 1_000;
 /// Bytes before the mark that must be as they were for a file to be read on.
 const TAIL_BYTES: u64 = 1_024;
 
@@ -80,8 +82,22 @@ where
         let mut looks: HashMap<PathBuf, Look> = HashMap::new();
         let mut live: HashMap<PathBuf, Live<F>> = HashMap::new();
         let mut named: Option<HashSet<PathBuf>> = None;
+        let mut looked = Instant::now();
+        let mut troubled: HashSet<String> = HashSet::new();
         loop {
-            let sources = self.changed(named.as_ref(), &mut looks)?;
+            if looked.elapsed() >= Duration::from_millis(LOOK_AGAIN_MS) {
+                named = None;
+            }
+            if named.is_none() {
+                looked = Instant::now();
+            }
+            let (sources, troubles) = self.changed(named.as_ref(), &mut looks);
+            for trouble in troubles {
+                // It is tried again at each look, and told once.
+                if troubled.len() < TROUBLES_MAX && troubled.insert(trouble.to_string()) {
+                    told(Err(&trouble));
+                }
+            }
             if !sources.is_empty() {
                 match self.take(&sources, &mut live).await {
                     Ok(imported) => told(Ok(&imported)),
@@ -131,24 +147,24 @@ where
         &self,
         named: Option<&HashSet<PathBuf>>,
         looks: &mut HashMap<PathBuf, Look>,
-    ) -> Result<Vec<Source>> {
-        let mut sources = Sources::new(self.endings);
+    ) -> (Vec<Source>, Vec<Error>) {
+        let mut sources = Sources::lenient(self.endings);
         match named {
             Some(named) => {
-                named.iter().filter(|path| path.is_file()).try_for_each(|path| add(&mut sources, path))?;
+                named.iter().filter(|path| path.is_file()).for_each(|path| sources.add_if_there(path));
             }
-            None => {
-                self.roots
-                    .iter()
-                    .filter(|root| root.exists())
-                    .try_for_each(|root| add(&mut sources, root))?;
-            }
+            None => self.roots.iter().for_each(|root| sources.add_if_there(root)),
         }
         let mut seen = HashSet::new();
         let mut changed = Vec::new();
+        let mut troubles = sources.take_troubles();
         for source in sources.into_found() {
             let Some(path) = source.place() else { continue };
             let Ok(about) = fs::metadata(&path) else { continue };
+            if let Err(trouble) = source.open() {
+                troubles.push(trouble);
+                continue;
+            }
             let look = (about.len(), about.modified().ok());
             seen.insert(path.clone());
             if looks.insert(path, look) != Some(look) {
@@ -158,7 +174,7 @@ where
         if named.is_none() {
             looks.retain(|path, _| seen.contains(path));
         }
-        Ok(changed)
+        (changed, troubles)
     }
 
     async fn take(&self, sources: &[Source], live: &mut HashMap<PathBuf, Live<F>>) -> Result<Imported> {
@@ -237,12 +253,4 @@ fn identity(_file: &File) -> Identity {
 
 fn has_ending(path: &Path, endings: &[&str]) -> bool {
     path.extension().is_some_and(|ending| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
-}
-
-/// Adds what is there; what has gone in the meantime is no error.
-fn add(sources: &mut Sources, path: &Path) -> Result<()> {
-    match sources.add(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        added => added,
-    }
 }

@@ -116,3 +116,29 @@ async fn streams_are_counted_as_if_every_line_had_been_read_again() {
     add(&scene, "b.jsonl", &line("u", 4));
     assert_eq!(scene.transcripts().await.streams, 3);
 }
+
+/// Story: the data of an event was clean, and its tag had the password in full.
+#[tokio::test]
+async fn no_part_of_an_event_has_a_secret_that_was_taken_out() {
+    let scene = Scene::new();
+    let secret = ["kGt8Zq", "2wXXb7"].concat();
+    let call = format!(
+        "{{\"type\":\"assistant\",\"sessionId\":\"s\",\"message\":{{\"content\":[{{\"type\":\"tool_use\",\"id\":\"c\",\"name\":\"Read\",\
+         \"input\":{{\"file_path\":\"https://ada:{secret}@example.org/a.git\"}}}}]}}}}\n"
+    );
+    scene.write("s.jsonl", &call);
+    let redactor =
+        factlog_adapters::redact::Redactor::new(&factlog_adapters::redact::Rules::default(), [7; 16])
+            .unwrap();
+    let mut quiet = |_: factlog_adapters::Progress<'_>| {};
+    for _ in 0..2 {
+        let intake = Intake { redactor: Some(&redactor), again: true, ..Intake::telling(&mut quiet) };
+        let paths = [scene.path().to_owned()];
+        let imported = claude_code::import(&scene.log, &paths, Options::default(), intake).await.unwrap();
+        assert_eq!((imported.read, imported.redacted), (1, 1));
+    }
+    let events = scene.events().await;
+    assert_eq!(events.len(), 1, "its id is the same each time");
+    assert!(!events[0].to_json().contains(&secret), "{}", events[0].to_json());
+    assert!(events[0].tags.iter().any(|tag| tag.starts_with("file:https://ada:[redacted:url-password:")));
+}

@@ -93,6 +93,53 @@ async fn new_folders_of_sub_agents_and_replaced_and_cut_files_are_followed() {
     watching.kill().await;
 }
 
+/// Story: under a watch a broken line was told once, its file was marked all the same, and the next import said that
+/// all was well.
+#[tokio::test]
+async fn a_broken_line_is_told_again_by_the_next_import() {
+    let scene = Scene::new();
+    let path = scene.write("p/s.jsonl", line(1));
+    let watching = Watching::of(&scene.log, scene.path());
+    let mut following = scene.log.follow(Filter::all()).after(factlog::Position::START);
+    next(&mut following).await;
+    add(&path, "broken{\n");
+    add(&path, &line(2));
+    assert_eq!(next(&mut following).await, "say 2");
+    add(&path, &line(3));
+    assert_eq!(next(&mut following).await, "say 3");
+    watching.kill().await;
+    let imported = scene.transcripts().await;
+    assert_eq!((imported.read, imported.duplicates, imported.rejected.len()), (4, 3, 1));
+}
+
+/// Sub-agents begin while their agent goes on writing.
+#[tokio::test]
+async fn a_busy_transcript_does_not_hide_new_folders() {
+    const FOLDERS: u64 = 20;
+    let scene = Scene::new();
+    let path = scene.write("p/s.jsonl", line(0));
+    let watching = Watching::of(&scene.log, scene.path());
+    let mut following = scene.log.follow(Filter::all()).after(factlog::Position::START);
+    next(&mut following).await;
+    let busy = tokio::spawn(async move {
+        for number in 1_000_u64.. {
+            add(&path, &line(number));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    for number in 1..=FOLDERS {
+        scene.write(&format!("p/s{number}/subagents/agent.jsonl"), line(number));
+    }
+    let mut seen = 0;
+    while seen < FOLDERS {
+        let said = next(&mut following).await;
+        let number: u64 = said.trim_start_matches("say ").parse().unwrap();
+        seen += u64::from((1..=FOLDERS).contains(&number));
+    }
+    busy.abort();
+    watching.kill().await;
+}
+
 /// Laptops are closed, and watchers killed, in the middle of a line.
 #[tokio::test]
 async fn twenty_kills_lose_nothing_and_tell_nothing_twice() {

@@ -49,10 +49,15 @@ fn main() -> ExitCode {
 
 /// Whether this was to be `factlog hook`.
 fn is_hook() -> bool {
-    std::env::args_os()
-        .skip(1)
-        .find(|word| !word.to_string_lossy().starts_with('-'))
-        .is_some_and(|word| word == "hook")
+    let mut words = std::env::args_os().skip(1);
+    while let Some(word) = words.next() {
+        if word == "--store" || word == "--format" {
+            words.next();
+        } else if !word.to_string_lossy().starts_with('-') {
+            return word == "hook";
+        }
+    }
+    false
 }
 
 /// Logs go to stderr: warnings by default, more with `-v` or `FACTLOG_LOG`.

@@ -38,7 +38,7 @@ pub(crate) struct Setting {
 pub(crate) struct Settings {
     pub(crate) store: Setting,
     pub(crate) format: Setting,
-    /// What counts as a secret; the nearest file that says so rules.
+    /// What counts as a secret.
     pub(crate) redact: Rules,
 }
 
@@ -88,7 +88,7 @@ impl Settings {
         let mut settings = Self {
             store: pick("store", store.map(str::to_owned), Some(STORE_DEFAULT), |file| &file.store),
             format: pick("format", format, None, |file| &file.format),
-            redact: files.iter().find_map(|(file, _)| file.redact.clone()).unwrap_or_default(),
+            redact: rules(&files, user_file(world.variable).as_deref()),
         };
         settings.store.value = settings.store.value.map(|url| at_home(url, world.variable));
         settings.format()?;
@@ -108,6 +108,23 @@ impl Settings {
                 .with_hint("a format is table, json, jsonl, csv or cloudevents")
         })
     }
+}
+
+/// What counts as a secret by all files together. What never does, a person's own file alone may say: a project that
+/// was cloned must not open the person's log to secrets.
+fn rules(files: &[(File, PathBuf)], user: Option<&Path>) -> Rules {
+    let mut all = Rules::default();
+    for (file, path) in files {
+        let Some(rules) = &file.redact else { continue };
+        all.email |= rules.email;
+        all.own.extend(rules.own.iter().cloned());
+        if Some(path.as_path()) == user {
+            all.allow.clone_from(&rules.allow);
+        } else if !rules.allow.is_empty() {
+            tracing::warn!(file = %path.display(), "`allow` in [redact] holds in the user's own settings file only");
+        }
+    }
+    all
 }
 
 fn project_file(folder: &Path) -> Option<PathBuf> {

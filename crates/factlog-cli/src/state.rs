@@ -15,7 +15,10 @@ const MISSED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 const LOG_FILE: &str = "hook.log";
 const OLDER_LOG_FILE: &str = "hook.log.1";
-const MISSED_FILE: &str = "hook-missed.jsonl";
+/// How the files of events begin and end that could not be recorded; one for each log, and beside it the log's URL.
+const MISSED_BEGINS: &str = "hook-missed-";
+const MISSED_ENDS: &str = ".jsonl";
+const MISSED_STORE_ENDS: &str = ".store";
 const KEY_FILE: &str = "redaction.key";
 const KEY_BYTES: usize = 16;
 
@@ -61,8 +64,15 @@ impl State {
     }
 
     /// Keeps an event that could not be recorded, as a line that `factlog import jsonl` takes in.
-    pub(crate) fn keep_missed(&self, event: &NewEvent) -> io::Result<PathBuf> {
-        let path = self.path(MISSED_FILE)?;
+    pub(crate) fn keep_missed(&self, url: &str, event: &NewEvent) -> io::Result<PathBuf> {
+        let name = format!("{MISSED_BEGINS}{}", factlog::EventId::foreign("store", "url", url));
+        let path = self.path(&format!("{name}{MISSED_ENDS}"))?;
+        let beside = self.path(&format!("{name}{MISSED_STORE_ENDS}"))?;
+        if !beside.exists() {
+            private(OpenOptions::new().write(true).create(true).truncate(true))
+                .open(&beside)?
+                .write_all(url.as_bytes())?;
+        }
         if fs::metadata(&path).is_ok_and(|about| about.len() > MISSED_BYTES_MAX) {
             return Err(io::Error::other(format!("{} is full", path.display())));
         }
@@ -78,12 +88,21 @@ impl State {
         lines[lines.len().saturating_sub(count)..].iter().map(|line| (*line).to_owned()).collect()
     }
 
-    /// The file of events that could not be recorded, and how many there are.
-    pub(crate) fn missed(&self) -> Option<(PathBuf, usize)> {
-        let path = self.existing(MISSED_FILE)?;
-        let bytes = fs::read(&path).ok()?;
-        let count = String::from_utf8_lossy(&bytes).lines().count();
-        (count > 0).then_some((path, count))
+    /// The files of events that could not be recorded: each with how many there are, and the URL of their log.
+    pub(crate) fn missed(&self) -> Vec<(PathBuf, usize, String)> {
+        let entries = self.folder.as_ref().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten();
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort_unstable();
+        let is_missed = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(MISSED_BEGINS) && name.ends_with(MISSED_ENDS)
+        };
+        let files = paths.into_iter().filter(is_missed).filter_map(|path| {
+            let count = String::from_utf8_lossy(&fs::read(&path).ok()?).lines().count();
+            let url = fs::read_to_string(path.with_extension("store")).unwrap_or_default();
+            (count > 0).then_some((path, count, url))
+        });
+        files.collect()
     }
 
     /// The key of the markers that stand for secrets, made when it is first needed; without a home, one that nobody

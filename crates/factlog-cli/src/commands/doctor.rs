@@ -8,6 +8,7 @@ use factlog_stores::Open;
 use serde_json::json;
 
 use super::Context;
+use super::hooks::quoted;
 use crate::cli::DoctorArgs;
 use crate::failure::{Failure, Outcome, exit};
 use crate::output::Listing;
@@ -35,13 +36,12 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Outcome {
     let state = State::of(&|name| std::env::var_os(name));
     let mut findings = vec![Finding::good("factlog", env!("CARGO_PKG_VERSION")), log(context).await];
     findings.extend(Agent::ALL.into_iter().filter_map(agent));
-    if let Some((path, count)) = state.missed() {
-        let what = format!(
-            "{count} in {0}; take them in with: factlog import jsonl {0}, then remove it",
-            path.display()
-        );
-        findings.push(Finding::bad("events that hooks could not record", what));
-    }
+    findings.extend(state.missed().into_iter().map(|(path, count, url)| {
+        let (from, to) = (quoted(&path.display().to_string()), quoted(&format!("{}.in", path.display())));
+        let store = if url.is_empty() { String::new() } else { format!(" --store {}", quoted(&url)) };
+        let what = format!("{count}; take them in with: mv {from} {to} && factlog import jsonl {to}{store}");
+        Finding::bad("events that hooks could not record", what)
+    }));
     let failures = state.last_failures(args.last);
     findings.extend(failures.into_iter().map(|line| Finding::good("a hook failed", line)));
     let is_well = findings.iter().all(|finding| !finding.is_bad);
@@ -75,29 +75,27 @@ async fn log(context: &Context) -> Finding {
     }
 }
 
-/// Whether an agent that is here records, and whether the program it runs is there.
+/// Whether an agent that is here records, for the person or in this folder's project, and whether the program it runs is
+/// there.
 fn agent(agent: Agent) -> Option<Finding> {
     let folder = hooks::folder(agent, |name| std::env::var_os(name)).filter(|folder| folder.is_dir())?;
-    let path = hooks::file(agent, Scope::User, &folder);
-    let Ok(text) = fs::read_to_string(&path) else {
-        return Some(Finding::good(agent.title(), "does not record; `factlog hooks install` changes that"));
-    };
-    let found = match hooks::installed(&text) {
-        Ok(found) => found,
-        Err(error) => return Some(Finding::bad(agent.title(), format!("{}: {error}", path.display()))),
-    };
-    let Some((_, command)) = found.first() else {
-        return Some(Finding::good(agent.title(), "does not record; `factlog hooks install` changes that"));
-    };
-    let program = command.strip_prefix('\'').map_or_else(
-        || command.split(" hook --agent ").next().unwrap_or_default(),
-        |rest| rest.split('\'').next().unwrap_or_default(),
-    );
-    if std::path::Path::new(program.trim_matches('"')).is_file() {
-        return Some(Finding::good(agent.title(), format!("records {} hooks: {command}", found.len())));
+    let here = std::env::current_dir().unwrap_or_default();
+    let files = [hooks::file(agent, Scope::User, &folder), hooks::file(agent, Scope::Project, &here)];
+    for path in files {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let found = match hooks::installed(&text) {
+            Ok(found) => found,
+            Err(error) => return Some(Finding::bad(agent.title(), format!("{}: {error}", path.display()))),
+        };
+        let Some((_, command)) = found.first() else { continue };
+        let program = command.split(" hook --agent ").next().and_then(hooks::unquoted).unwrap_or_default();
+        if !std::path::Path::new(&program).is_file() {
+            let what = format!("its hooks run {program}, which is not there; install them again");
+            return Some(Finding::bad(agent.title(), what));
+        }
+        let trust = if agent == Agent::Codex { " (once you have trusted them with /hooks)" } else { "" };
+        let what = format!("records {} hooks{trust}, by {}: {command}", found.len(), path.display());
+        return Some(Finding::good(agent.title(), what));
     }
-    Some(Finding::bad(
-        agent.title(),
-        format!("its hooks run {program}, which is not there; install them again"),
-    ))
+    Some(Finding::good(agent.title(), "does not record; `factlog hooks install` changes that"))
 }

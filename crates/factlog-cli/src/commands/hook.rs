@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use factlog::limits::DATA_BYTES_MAX;
@@ -18,6 +19,11 @@ use crate::state::State;
 
 /// How long the log may be locked by others before the event is kept for later.
 const LOCK_WAIT_MS: u64 = 3_000;
+/// After this long a pause it is looked whether the payload is whole.
+const PAUSE_MS: u64 = 50;
+/// After this long a silence no more of the payload is waited for.
+const SILENCE_MS: u64 = 2_000;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Does it. Whatever happens, the agent sees a success: exit code 2 would stop it.
 pub(crate) fn run(args: &HookArgs, store: Option<&str>) {
@@ -41,26 +47,73 @@ pub(crate) fn run(args: &HookArgs, store: Option<&str>) {
 
 /// Writes down that the command line was not understood; this must not stop an agent either.
 pub(crate) fn refused(reason: &str) {
+    // An agent that cannot write its payload to the end takes that for a failure.
+    drop(payload());
     State::of(&|name| std::env::var_os(name)).log(reason);
+}
+
+/// What stands on standard input, up to one byte more than is recorded. Some agents leave it open: it ends with one whole
+/// JSON value after which nothing comes, or when nothing has come for a while.
+fn payload() -> Vec<u8> {
+    let (sender, chunks) = mpsc::sync_channel::<Vec<u8>>(1);
+    // It ends with the process.
+    std::thread::spawn(move || {
+        let mut stdin = std::io::stdin().lock();
+        let mut buffer = vec![0; CHUNK_BYTES];
+        while let Ok(read @ 1..) = stdin.read(&mut buffer) {
+            if sender.send(buffer[..read].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    let mut payload = Vec::new();
+    let mut waited_ms = 0;
+    loop {
+        match chunks.recv_timeout(Duration::from_millis(PAUSE_MS)) {
+            Ok(chunk) => {
+                waited_ms = 0;
+                let room = (DATA_BYTES_MAX + 1).saturating_sub(payload.len());
+                payload.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => return payload,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                waited_ms += PAUSE_MS;
+                let is_whole = serde_json::from_slice::<serde::de::IgnoredAny>(&payload).is_ok();
+                if is_whole || waited_ms >= SILENCE_MS {
+                    return payload;
+                }
+            }
+        }
+    }
 }
 
 fn record(args: &HookArgs, store: Option<&str>, state: &State) -> Result<()> {
     let agent = args.agent.agent();
-    let mut payload = Vec::new();
-    let unreadable = |cause: std::io::Error| Error::unavailable(format!("standard input: {cause}"));
-    std::io::stdin().take(DATA_BYTES_MAX as u64 + 1).read_to_end(&mut payload).map_err(unreadable)?;
-    let folder = std::env::current_dir().unwrap_or_default();
-    let settings = settings(store, &folder);
+    let payload = payload();
+    let settings = settings(store, state);
     let rules = settings.as_ref().map(|settings| settings.redact.clone()).unwrap_or_default();
     let redactor = if args.no_redact { None } else { Some(redactor(&rules, state)?) };
     let mut event = hook::event(agent, &payload, redactor.as_ref())?;
     event.traceparent = std::env::var("TRACEPARENT").ok().and_then(|parent| parent.parse().ok());
+    let url = settings.as_ref().map_or_else(|_| String::new(), |settings| settings.url().to_owned());
     let appended = settings.and_then(|settings| append(settings.url(), event.clone()));
-    appended.map_err(|error| keep(state, event, &error))
+    appended.map_err(|error| keep(state, &url, event, &error))
 }
 
-fn settings(store: Option<&str>, folder: &Path) -> Result<Settings> {
-    Settings::load(store, None, &World { variable: &|name| std::env::var_os(name), folder })
+/// The settings. A project's file that is wrong is passed over when the log is named without it: what a person has set
+/// for all projects must hold then too.
+fn settings(store: Option<&str>, state: &State) -> Result<Settings> {
+    let folder = std::env::current_dir().unwrap_or_default();
+    // How things are shown is nothing to a hook.
+    let variable = |name: &str| if name == "FACTLOG_FORMAT" { None } else { std::env::var_os(name) };
+    let of = |folder: &Path| Settings::load(store, None, &World { variable: &variable, folder });
+    of(&folder).or_else(|error| {
+        if store.is_none() {
+            return Err(error);
+        }
+        state.log(&error.to_string());
+        of(Path::new("/"))
+    })
 }
 
 /// Rules that are wrong must not let a secret pass: those that are built in hold then.
@@ -73,10 +126,10 @@ fn redactor(rules: &Rules, state: &State) -> Result<Redactor> {
 }
 
 /// Keeps an event that the log did not take; the reason says where it is now.
-fn keep(state: &State, mut event: NewEvent, error: &Error) -> Error {
+fn keep(state: &State, url: &str, mut event: NewEvent, error: &Error) -> Error {
     // It will be recorded at another time than it happened.
     event.occurred_at = event.occurred_at.or_else(|| Some(Timestamp::now()));
-    let kept = match state.keep_missed(&event) {
+    let kept = match state.keep_missed(url, &event) {
         Ok(path) => format!("kept in {}", path.display()),
         Err(cause) => format!("it is lost: {cause}"),
     };

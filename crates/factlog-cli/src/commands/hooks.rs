@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use factlog::{Error, Result};
 use factlog_adapters::hook::Agent;
 use factlog_adapters::hooks::{self, Scope};
+use factlog_stores::StoreUrl;
 use serde::Serialize;
 use serde_json::json;
 use similar::TextDiff;
@@ -97,28 +98,34 @@ fn command(context: &Context, agent: Agent) -> Result<String> {
     let program = std::env::current_exe()
         .map_err(|cause| Error::unavailable(format!("where factlog itself is: {cause}")))?;
     let url = absolute(context.settings.url())?;
-    Ok(format!(
-        "{} hook --agent {} --store {}",
-        quoted(&program.display().to_string()),
-        agent.name(),
-        quoted(&url)
-    ))
+    Ok(format!("{} hook --agent {} --store {}", quoted(&plain_path(&program)), agent.name(), quoted(&url)))
 }
 
 fn absolute(url: &str) -> Result<String> {
-    let Some(rest) = url.strip_prefix("sqlite:") else {
+    let StoreUrl::Sqlite(options) = url.parse()? else {
         return Err(Error::invalid(format!("hooks cannot record into {url}: it ends with each process"))
             .with_hint("use --store sqlite:PATH"));
     };
-    let (path, settings) = rest.split_once('?').map_or((rest, ""), |(path, settings)| (path, settings));
-    let path = std::path::absolute(path.strip_prefix("//").unwrap_or(path))
-        .map_err(|cause| Error::invalid(format!("{url}: {cause}")))?;
-    let mark = if settings.is_empty() { "" } else { "?" };
-    Ok(format!("sqlite:{}{mark}{settings}", path.display()))
+    let path =
+        std::path::absolute(&options.path).map_err(|cause| Error::invalid(format!("{url}: {cause}")))?;
+    let settings = url.split_once('?').map(|(_, settings)| format!("?{settings}")).unwrap_or_default();
+    let whole = format!("sqlite:{}{settings}", plain_path(&path));
+    // A path with a question mark would be read as settings.
+    match whole.parse() {
+        Ok(StoreUrl::Sqlite(again)) if again.path == Path::new(&plain_path(&path)) => Ok(whole),
+        _ => Err(Error::invalid(format!("{} cannot stand in a log's URL", path.display()))
+            .with_hint("use a path without question marks: --store sqlite:PATH")),
+    }
+}
+
+/// Shells of other systems take a backslash for a sign of their own; Windows takes both slashes.
+fn plain_path(path: &Path) -> String {
+    let path = path.display().to_string();
+    if cfg!(windows) { path.replace('\\', "/") } else { path }
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-:=+@%,\\".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) && (cfg!(windows) || !word.contains('\\')) {
         return word.to_owned();
@@ -237,6 +244,9 @@ fn one(
             write(path, after.as_bytes()).map_err(failed)?;
         }
     }
+    if settings.agent == Agent::Codex && !after.is_empty() {
+        note("note: Codex runs new hooks only once you have trusted them: type /hooks in it");
+    }
     if format == Format::Table {
         tell(before.as_deref().unwrap_or("{}"), &after);
     }
@@ -266,7 +276,11 @@ fn keep_backup(path: &Path, backup: &Path, before: Option<&str>) -> std::io::Res
 
 /// Writes a file completely or not at all; it stays the same file to a link that leads to it, with the same rights.
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let path = match path.canonicalize() {
+        Ok(path) => path,
+        Err(_) if path.is_symlink() => return Err(std::io::Error::other("it is a link that leads nowhere")),
+        Err(_) => path.to_owned(),
+    };
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut scratch = tempfile::NamedTempFile::new_in(folder)?;
     scratch.write_all(bytes)?;

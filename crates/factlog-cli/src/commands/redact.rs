@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 
 use factlog::{Error, Result};
-use factlog_adapters::redact::Redactor;
+use factlog_adapters::redact::{Finding, Redactor};
 use serde_json::json;
 
 use super::Context;
@@ -23,14 +23,24 @@ pub(crate) fn run(context: &Context, args: &RedactArgs) -> Outcome {
     let redactor = Redactor::new(&context.settings.redact, key)?;
     let text = read(file)?;
     let (mut rows, mut json) = (Vec::new(), Vec::new());
-    for (number, line) in (1..).zip(text.lines()) {
-        let is_json =
-            line.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
-        let found = if is_json { redactor.json_findings(line) } else { redactor.findings(line) };
-        for finding in found {
-            rows.push(vec![number.to_string(), finding.kind.clone(), finding.marker.clone()]);
-            json.push(json!({"line": number, "kind": finding.kind, "marker": finding.marker}));
-        }
+    let is_json = |text: &str| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let found: Vec<(u64, Finding)> = if is_json(&text) {
+        redactor.json_findings(&text).into_iter().map(|finding| (finding.line, finding)).collect()
+    } else if lines.clone().all(|(_, line)| is_json(line)) {
+        lines
+            .by_ref()
+            .flat_map(|(number, line)| {
+                redactor.json_findings(line).into_iter().map(move |found| (number, found))
+            })
+            .collect()
+    } else {
+        // What goes over several lines, as a private key does, is found in the whole only.
+        redactor.findings(&text).into_iter().map(|finding| (finding.line, finding)).collect()
+    };
+    for (line, finding) in found {
+        rows.push(vec![line.to_string(), finding.kind.clone(), finding.marker.clone()]);
+        json.push(json!({"line": line, "kind": finding.kind, "marker": finding.marker}));
     }
     let count = rows.len();
     let headings = ["LINE", "KIND", "WRITTEN INSTEAD"].map(str::to_owned).to_vec();

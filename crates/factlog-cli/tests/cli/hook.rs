@@ -114,10 +114,21 @@ fn a_log_that_takes_nothing_fails_no_agent_and_what_was_said_is_kept() {
         hook(&place, "--store sqlite:factlog.db", &stop);
         let doctor = place.run("doctor --format json");
         assert_eq!(doctor.code, 1);
-        assert!(doctor.out.contains("hook-missed.jsonl"), "{}", doctor.out);
-        let missed = place.home(".local/state/factlog/hook-missed.jsonl");
-        let import = format!("import jsonl {} --store sqlite:other.db", missed.display());
-        assert!(place.ok(&import).contains("appended             2"));
+        assert!(doctor.out.contains("hook-missed-"), "{}", doctor.out);
+        // What it says to do is what helps.
+        let told: Value = serde_json::from_str(&doctor.out).unwrap();
+        let told = told
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|told| told["ok"] == false && told["value"].as_str().unwrap().contains("mv "));
+        let command = told.unwrap()["value"].as_str().unwrap().split("take them in with: ").nth(1).unwrap();
+        assert!(command.ends_with("--store sqlite:factlog.db"), "{command}");
+        let (moves, imports) = command.split_once(" && factlog ").unwrap();
+        let [_, from, to] = moves.split(' ').collect::<Vec<_>>()[..] else { panic!("{moves}") };
+        std::fs::rename(from, to).unwrap();
+        let imports = imports.replace("factlog.db", "other.db");
+        assert!(place.ok(&imports).contains("appended             2"));
         let events = place.ok("export --store sqlite:other.db");
         assert!(
             events.lines().all(|line| line.contains("\"occurredAt\"") && line.contains("hook:stop")),
@@ -133,6 +144,41 @@ fn damaged(log: &Path) {
 fn missing_folder(log: &Path) {
     // A folder stands where the log should be.
     std::fs::create_dir(log).unwrap();
+}
+
+/// Some agents leave the pipe open; some write more than is recorded, and a pipe that breaks is a failure to them.
+#[test]
+fn a_payload_is_recorded_though_its_pipe_stays_open_and_a_huge_one_is_read_to_its_end() {
+    const HUGE_BYTES: usize = 40 * 1024 * 1024;
+    let place = Place::new();
+    let mut open = place.start("hook");
+    open.say(&payload("SessionEnd", &json!({})));
+    assert_eq!(open.code_of_its_own(), 0);
+    assert_eq!(events(&place)[0]["type"], "hook:session-end");
+    hook(&place, "", "x".repeat(HUGE_BYTES));
+    hook(&place, "--bogus", "x".repeat(HUGE_BYTES));
+    assert_eq!(place.run_with(&["--store", "sqlite:x.db", "hook", "--bogus"], "{}").code, 0);
+}
+
+/// A project that was cloned must not open a person's log to secrets, nor stop its recording.
+#[test]
+fn a_projects_settings_can_add_rules_and_take_none_away() {
+    let place = Place::new();
+    let secret = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
+    let prompt = payload("UserPromptSubmit", &json!({"prompt": format!("{secret} TICKET-123456 SITE-99")}));
+    let config = place.home(".config/factlog/config.toml");
+    std::fs::create_dir_all(config.parent().unwrap()).unwrap();
+    std::fs::write(config, "[[redact.own]]\nname = \"ticket\"\npattern = \"TICKET-[0-9]+\"\n").unwrap();
+    let project = "[redact]\nallow = [\".\"]\n[[redact.own]]\nname = \"site\"\npattern = \"SITE-[0-9]+\"\n";
+    place.write(".factlog.toml", project);
+    hook(&place, "--store sqlite:factlog.db", &prompt);
+    place.write(".factlog.toml", "oops = 1\n");
+    hook(&place, "--store sqlite:factlog.db", &prompt);
+    std::fs::remove_file(place.path(".factlog.toml")).unwrap();
+    let said: Vec<String> = events(&place).iter().map(|event| event["data"]["prompt"].to_string()).collect();
+    assert_eq!(said.len(), 2);
+    assert!(said.iter().all(|said| !said.contains(&secret) && !said.contains("TICKET-1")), "{said:?}");
+    assert!(!said[0].contains("SITE-9") && said[1].contains("SITE-9"), "{said:?}");
 }
 
 /// Others may hold the log for a moment, as a removal does.

@@ -159,3 +159,44 @@ fn a_projects_hooks_go_into_the_file_that_is_not_shared() {
     let log = place.path("factlog.db");
     assert!(settings.contains(&format!("--store sqlite:{}", log.display())), "{settings}");
 }
+
+/// Whoever else has a `hook` command keeps it, and so does a person who has put one of ours to a use of their own.
+#[test]
+fn commands_that_only_look_like_ours_are_foreign() {
+    for foreign in [
+        "mytool hook --agent x --store y",
+        "/opt/factlog hook --agent claude --store sqlite:/a.db; notify-send done",
+        "/opt/factlog hook --agent claude --store sqlite:/a.db --no-redact",
+    ] {
+        let before = format!(
+            "{{\"hooks\":{{\"Empty\":[],\"Stop\":[{{\"hooks\":[{{\"type\":\"command\",\"command\":\"{foreign}\"}}]}}]}}}}"
+        );
+        let place = Place::new();
+        home(&place, SETTINGS, &before);
+        done(&place, "hooks install --claude");
+        assert!(text(&place, SETTINGS).contains(foreign));
+        let edited = text(&place, SETTINGS).replacen('{', "{\"model\":\"opus\",", 1);
+        home(&place, SETTINGS, &edited);
+        done(&place, "hooks uninstall --claude");
+        let left: Value = serde_json::from_str(&text(&place, SETTINGS)).unwrap();
+        let mut expected: Value = serde_json::from_str(&before).unwrap();
+        expected["model"] = "opus".into();
+        assert_eq!(left, expected);
+    }
+}
+
+#[test]
+fn settings_that_agents_would_not_understand_are_refused() {
+    for (content, told) in [
+        ("{\"a\": 1 \"b\": 2}", "not JSON"),
+        ("{'a': 1}", "not JSON"),
+        ("{\"hooks\": {}, \"hooks\": {}}", "twice"),
+        ("\u{feff}{}", "byte order mark"),
+    ] {
+        let place = Place::new();
+        home(&place, SETTINGS, content);
+        let ran = place.run("hooks install --claude");
+        assert!(ran.code == 2 && ran.err.contains(told), "{content}: {}", ran.err);
+        assert_eq!(text(&place, SETTINGS), content);
+    }
+}

@@ -60,6 +60,11 @@ impl Running {
         assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     }
 
+    /// Waits for the exit code of a program that ends although its input stays open.
+    pub(crate) fn code_of_its_own(&mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
     /// Waits for its end: the exit code, and what was not read yet.
     pub(crate) fn end(mut self) -> Ran {
         drop(self.input.take());
