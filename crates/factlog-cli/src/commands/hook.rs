@@ -137,8 +137,8 @@ fn keep(state: &State, url: &str, mut event: NewEvent, error: &Error) -> Error {
 }
 
 fn append(url: &str, event: NewEvent) -> Result<()> {
+    // Nothing here waits for time or the network.
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
         .build()
         .map_err(|cause| Error::unavailable(format!("no runtime: {cause}")))?;
     runtime.block_on(async {

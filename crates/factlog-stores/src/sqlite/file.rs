@@ -19,9 +19,10 @@ const APPLICATION_ID: i32 = 0x464C_4F47;
 pub(super) const FORMAT: i32 = 1;
 /// A page of the file.
 const PAGE_BYTES: u64 = 4_096;
-/// The first waits for a lock are this short; longer ones follow.
+/// The first waits for a lock are this short, about a tenth of a second long; longer ones follow. Who has waited longest
+/// must not ask less often than newcomers: with fewer short waits, one of eight hooks at once waited twice as long.
 const LOCK_POLL_FIRST_US: u64 = 60;
-const LOCK_POLL_FIRST_TRIES: i32 = 100;
+const LOCK_POLL_FIRST_TRIES: i32 = 1_000;
 const LOCK_POLL_MS: u64 = 1;
 /// Bytes of the file that readers may map into memory.
 const MMAP_BYTES: u64 = 1 << 34;

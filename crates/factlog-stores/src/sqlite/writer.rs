@@ -129,7 +129,8 @@ pub(super) struct Writer {
     connection: Connection,
     heads: Heads,
     shared: Arc<Shared>,
-    answers: std_mpsc::Sender<(Vec<Answer>, Option<Error>)>,
+    /// The thread that answers large groups, once there was one.
+    answers: Option<std_mpsc::Sender<(Vec<Answer>, Option<Error>)>>,
     groups: u64,
     /// Callers who are likely to ask again at once: those just answered, and those who wait already.
     expected: usize,
@@ -141,23 +142,13 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(path: PathBuf, connection: Connection, shared: Arc<Shared>) -> Result<Self> {
         rusqlite::vtab::array::load_module(&connection).map_err(|error| told(&path, error))?;
-        let (answers, waiting) = std_mpsc::channel::<(Vec<Answer>, Option<Error>)>();
-        // It ends with the writer, when the channel closes.
-        std::thread::Builder::new()
-            .name("factlog-answers".into())
-            .spawn(move || {
-                for (group, undone) in waiting {
-                    group.into_iter().for_each(|answer| answer.send(undone.as_ref()));
-                }
-            })
-            .map_err(|error| Error::unavailable(format!("no thread can be started: {error}")))?;
         let heads = Heads::default();
         Ok(Self {
             path,
             connection,
             heads,
             shared,
-            answers,
+            answers: None,
             groups: 0,
             expected: 0,
             others_write: false,
@@ -254,9 +245,14 @@ impl Writer {
     }
 
     fn answer(&mut self, answers: Vec<Answer>, undone: Option<Error>) {
-        if answers.len() <= DIRECT_ANSWERS_MAX {
-            answers.into_iter().for_each(|answer| answer.send(undone.as_ref()));
-        } else if let Err(std_mpsc::SendError((answers, undone))) = self.answers.send((answers, undone)) {
+        if answers.len() > DIRECT_ANSWERS_MAX && self.answers.is_none() {
+            self.answers = start_answering();
+        }
+        let left = match &self.answers {
+            Some(thread) if answers.len() > DIRECT_ANSWERS_MAX => thread.send((answers, undone)),
+            _ => Err(std_mpsc::SendError((answers, undone))),
+        };
+        if let Err(std_mpsc::SendError((answers, undone))) = left {
             answers.into_iter().for_each(|answer| answer.send(undone.as_ref()));
         }
     }
@@ -443,6 +439,17 @@ impl Writer {
         }
         connection.close().map_err(|(_, error)| told(&path, error))
     }
+}
+
+/// Starts the thread that answers; it ends with the writer, when the channel closes. Without one the writer answers.
+fn start_answering() -> Option<std_mpsc::Sender<(Vec<Answer>, Option<Error>)>> {
+    let (answers, waiting) = std_mpsc::channel::<(Vec<Answer>, Option<Error>)>();
+    let answer = move || {
+        for (group, undone) in waiting {
+            group.into_iter().for_each(|answer| answer.send(undone.as_ref()));
+        }
+    };
+    std::thread::Builder::new().name("factlog-answers".into()).spawn(answer).ok().map(|_| answers)
 }
 
 /// Why a job was not done.
