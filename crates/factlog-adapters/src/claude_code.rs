@@ -53,16 +53,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use factlog::limits::TAGS_MAX;
-use factlog::{
-    EventId, EventLine, EventLog, EventType, Json, NewEvent, Result, StreamName, Tag, Text, Timestamp,
-};
+use factlog::{EventId, EventLine, EventLog, EventType, Json, NewEvent, Result, Tag, Text};
 
+use crate::hook::Agent;
+use crate::hooks;
 use crate::import::{self, Format, Intake, Taken};
-use crate::lines::{Content, Lines};
 use crate::outcome::Imported;
 use crate::recent::Recent;
 use crate::redact::Redactor;
-use crate::source::{Source, Sources};
+use crate::session;
+use crate::source::Sources;
 use crate::tool;
 use crate::watch::{OnWatched, Watch};
 use line::Line;
@@ -90,9 +90,7 @@ pub struct Options {
 /// assert_eq!(root, Some("/home/ada/.claude/projects".into()));
 /// ```
 pub fn default_root(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let folder = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let config = folder("CLAUDE_CONFIG_DIR").or_else(|| folder("HOME").map(|home| home.join(".claude")));
-    config.map(|config| config.join("projects"))
+    hooks::folder(Agent::Claude, env).map(|folder| folder.join("projects"))
 }
 
 /// Imports transcripts: files, and all `.jsonl` files under folders.
@@ -110,7 +108,9 @@ pub async fn import(
     for path in paths {
         sources.add(path)?;
     }
-    let sources = by_first_time(sources.into_found())?;
+    let sources = session::by_time(sources.into_found(), |source| {
+        session::first_time(source, |text| Line::of(text)?.time())
+    })?;
     let mut transcript = Transcript { options, ..Transcript::default() };
     import::import(log, &sources, &mut transcript, intake).await
 }
@@ -129,34 +129,6 @@ pub async fn watch(
 ) -> Result<()> {
     let format = || Transcript { options, ..Transcript::default() };
     Watch { log, roots, endings: ENDINGS, redactor, format }.run(told).await
-}
-
-/// Sorts files by their first time; those without one come last, by name.
-fn by_first_time(sources: Vec<Source>) -> Result<Vec<Source>> {
-    let mut timed = Vec::with_capacity(sources.len());
-    for source in sources {
-        let time = first_time(&source)?;
-        timed.push((time.is_none(), time, source));
-    }
-    timed.sort_by(|(a_none, a_time, a), (b_none, b_time, b)| {
-        (a_none, a_time, &a.name).cmp(&(b_none, b_time, &b.name))
-    });
-    Ok(timed.into_iter().map(|(_, _, source)| source).collect())
-}
-
-fn first_time(source: &Source) -> Result<Option<Timestamp>> {
-    // What is read from a pipe is gone for the import.
-    if source.bytes.is_none() {
-        return Ok(None);
-    }
-    let mut lines = Lines::new(source.open()?);
-    while let Some(line) = lines.next().map_err(|cause| source.unreadable(cause))? {
-        let Content::Text(text) = line.content else { continue };
-        if let Some(time) = Line::of(text).and_then(|line| line.time()) {
-            return Ok(Some(time));
-        }
-    }
-    Ok(None)
 }
 
 /// One transcript, as far as it was read.
@@ -183,7 +155,7 @@ impl Format for Transcript {
     fn take(&mut self, text: &str) -> Result<Taken> {
         let data = Json::parse(text)?;
         let line = Line::parse(data.as_str())?;
-        let (session, stream) = self.session(&line)?;
+        let (session, stream) = session::names(line.session().as_deref(), &self.stem)?;
         let uuid = line.uuid();
         if let Some(uuid) = &uuid {
             self.lineage.add(uuid, &session);
@@ -199,7 +171,7 @@ impl Format for Transcript {
             let session = self.lineage.session(&cause).unwrap_or(&session);
             EventId::foreign(SYSTEM, session, &cause)
         });
-        let source = source(&line);
+        let source = session::source(SYSTEM, line.agent().as_deref());
         let occurred_at = line.time();
         let mut tags = Vec::new();
         let call = self.tag(&mut tags, &line).and_then(|call| Text::new(call).ok());
@@ -244,15 +216,6 @@ impl Transcript {
         first
     }
 
-    /// The session of a line and its stream: the one it names, where that can be a name, else the file's.
-    fn session(&self, line: &Line<'_>) -> Result<(Text, StreamName)> {
-        let names = |session: &str| Ok((Text::new(session)?, StreamName::new(format!("session-{session}"))?));
-        match line.session().map(|session| names(&session)) {
-            Some(Ok(found)) => Ok(found),
-            _ => names(&self.stem),
-        }
-    }
-
     /// The prompt that a line belongs to; a prompt is remembered for the lines after it.
     fn correlation(&mut self, line: &Line<'_>, kind: &str, id: EventId) -> Option<Text> {
         let named = line.prompt().and_then(|prompt| Text::new(prompt).ok());
@@ -261,9 +224,4 @@ impl Transcript {
         }
         named.or_else(|| self.prompt.clone())
     }
-}
-
-fn source(line: &Line<'_>) -> Text {
-    let agent = line.agent().and_then(|agent| Text::new(format!("{SYSTEM}/{agent}")).ok());
-    agent.unwrap_or_else(|| Text::trusted(SYSTEM))
 }

@@ -66,6 +66,8 @@ use std::path::PathBuf;
 
 use factlog::{EventId, EventLine, EventLog, EventType, Json, NewEvent, Result, Tag, Text};
 
+use crate::hook::Agent;
+use crate::hooks;
 use crate::import::{self, Format, Intake, Taken};
 use crate::lines::{Content, Lines};
 use crate::outcome::Imported;
@@ -97,9 +99,7 @@ pub struct Options {
 /// assert_eq!(root, Some("/home/ada/.codex/sessions".into()));
 /// ```
 pub fn default_root(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let folder = |name| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = folder("CODEX_HOME").or_else(|| folder("HOME").map(|home| home.join(".codex")));
-    home.map(|home| home.join("sessions"))
+    hooks::folder(Agent::Codex, env).map(|folder| folder.join("sessions"))
 }
 
 /// Imports rollouts: files, and all `.jsonl` files under folders.

@@ -56,6 +56,8 @@ use std::path::{Path, PathBuf};
 
 use factlog::{Error, EventId, EventLine, EventLog, EventType, Json, NewEvent, Result, Text, Timestamp};
 
+use crate::hook::Agent;
+use crate::hooks;
 use crate::import::{self, Format, Intake, Taken};
 use crate::outcome::Imported;
 use crate::recent::Recent;
@@ -92,8 +94,7 @@ const REFUSED: &[u8] = b"refused\n";
 /// assert_eq!(root, Some("/home/ada/.gemini/tmp".into()));
 /// ```
 pub fn default_root(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let home = env("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    home.map(|home| home.join(".gemini").join("tmp"))
+    hooks::folder(Agent::Gemini, env).map(|folder| folder.join("tmp"))
 }
 
 /// Imports sessions: files, and all `.jsonl` and `.json` files under folders but `logs.json` and checkpoints.

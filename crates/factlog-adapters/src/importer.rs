@@ -167,7 +167,9 @@ impl<'a> Importer<'a> {
             let is_taken = self.take(&file, &line, format, start < known);
             if !is_taken {
                 // What its writer adds meanwhile belongs to this line: the next read begins with it.
-                self.current.crc32 = lines.crc32(false);
+                let Mark { bytes, lines: number, crc32, .. } = &mut self.current;
+                (*bytes, *number, *crc32) = lines.before_last();
+                self.bytes = before + lines.bytes();
                 self.tell(&file);
                 return Ok(());
             }
@@ -183,7 +185,7 @@ impl<'a> Importer<'a> {
             }
         }
         self.bytes = before + lines.bytes();
-        (self.current.bytes, self.current.crc32) = (lines.bytes(), lines.crc32(true));
+        (self.current.bytes, self.current.crc32) = (lines.bytes(), lines.crc32());
         self.tell(&file);
         Ok(())
     }
@@ -395,14 +397,17 @@ mod tests {
     #[tokio::test]
     async fn a_line_that_is_finished_while_it_is_read_is_left_for_the_next_read() {
         let log = EventLog::new(MemoryStore::new());
-        let mut quiet = |_: Progress<'_>| {};
-        let mut importer = Importer::new(&log, None, Intake::telling(&mut quiet));
-        let lines = Lines::new(Slow(vec![b"{\"n\":1}\n{\"n\":", b"", b"2}\n", b""]));
+        let mut told = 0;
+        let mut progress = |progress: Progress<'_>| told = progress.bytes;
+        let mut importer = Importer::new(&log, None, Intake::telling(&mut progress));
+        // A blank line stands between the two.
+        let lines = Lines::new(Slow(vec![b"{\"n\":1}\n\n{\"n\":", b"", b"2}\n", b""]));
         importer.read("f", lines, &mut Any, 0, |cause| Error::unavailable(cause.to_string())).await.unwrap();
-        assert_eq!((importer.current.bytes, importer.current.lines, importer.current.rejected), (8, 1, 0));
-        assert_eq!(importer.current.crc32, crc32fast::hash(b"{\"n\":1}\n"));
+        assert_eq!((importer.current.bytes, importer.current.lines, importer.current.rejected), (9, 2, 0));
+        assert_eq!(importer.current.crc32, crc32fast::hash(b"{\"n\":1}\n\n"));
         let imported = importer.finish().await.unwrap();
         assert_eq!((imported.read, imported.appended, imported.pending), (1, 1, 1));
         assert!(imported.rejected.is_empty());
+        assert_eq!(told, 14, "progress counts what was read of it");
     }
 }

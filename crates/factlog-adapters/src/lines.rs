@@ -20,9 +20,10 @@ pub(crate) struct Lines<R> {
     buffer: Vec<u8>,
     number: u64,
     bytes: u64,
-    /// The CRC-32 of the bytes read so far, and of those before the last line.
+    /// The CRC-32 of the bytes read so far, and of those before the last line; and how many those are.
     sum: Hasher,
     sum_before: Hasher,
+    bytes_before: u64,
 }
 
 /// One line that is not blank.
@@ -56,6 +57,7 @@ impl<R: Read> Lines<R> {
             bytes: 0,
             sum: Hasher::new(),
             sum_before: Hasher::new(),
+            bytes_before: 0,
         }
     }
 
@@ -65,10 +67,14 @@ impl<R: Read> Lines<R> {
         Self { number, bytes, sum_before: sum.clone(), sum, ..Self::new(reader) }
     }
 
-    /// The CRC-32 of the bytes read so far, or of those before the last line. Lines that are too long are not in it.
-    pub(crate) fn crc32(&self, with_last: bool) -> u32 {
-        let sum = if with_last { &self.sum } else { &self.sum_before };
-        sum.clone().finalize()
+    /// The CRC-32 of the bytes read so far. Lines that are too long are not in it.
+    pub(crate) fn crc32(&self) -> u32 {
+        self.sum.clone().finalize()
+    }
+
+    /// Where the last line begins: the bytes, the lines and the CRC-32 before it.
+    pub(crate) fn before_last(&self) -> (u64, u64, u32) {
+        (self.bytes_before, self.number - 1, self.sum_before.clone().finalize())
     }
 
     /// Bytes read so far.
@@ -91,6 +97,7 @@ impl<R: Read> Lines<R> {
                 return Ok(None);
             }
             self.number += 1;
+            self.bytes_before = self.bytes;
             self.bytes += read as u64;
             self.sum_before.clone_from(&self.sum);
             self.sum.update(&self.buffer);

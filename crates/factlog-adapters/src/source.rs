@@ -132,7 +132,7 @@ impl Sources {
         for path in paths {
             // A link that leads nowhere and a file that was just deleted have nothing to be read.
             let Ok(about) = std::fs::metadata(&path) else { continue };
-            let is_meant = about.is_dir() || (about.is_file() && self.has_ending(&path));
+            let is_meant = about.is_dir() || (about.is_file() && has_ending(&path, self.endings));
             if !is_meant || !self.is_new(&path) {
                 continue;
             }
@@ -144,11 +144,11 @@ impl Sources {
         }
         Ok(())
     }
+}
 
-    fn has_ending(&self, path: &Path) -> bool {
-        let ending = path.extension().and_then(std::ffi::OsStr::to_str);
-        ending.is_some_and(|ending| self.endings.iter().any(|known| known.eq_ignore_ascii_case(ending)))
-    }
+/// Whether a file's name ends in one of these ways, whatever the case.
+pub(crate) fn has_ending(path: &Path, endings: &[&str]) -> bool {
+    path.extension().is_some_and(|ending| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
 fn failed(path: &Path, cause: io::Error) -> Error {

@@ -1,13 +1,8 @@
 //! What a tool is called and which files it touches, as tags that people find events by: `tool:NAME` and `file:PATH`.
 
-use factlog::Tag;
 use factlog::limits::TAGS_MAX;
+use factlog::{FILE_TAG, TOOL_TAG, Tag};
 use serde_json::{Map, Value};
-
-/// What the name of a tool stands behind in a tag.
-pub(crate) const TOOL_TAG: &str = "tool:";
-/// What the path of a file stands behind in a tag.
-pub(crate) const FILE_TAG: &str = "file:";
 
 /// Fields of a tool's input that name one file, in the agents that we know.
 const PATH_FIELDS: [&str; 7] =

@@ -20,7 +20,7 @@ use crate::importer::Importer;
 use crate::mark::Mark;
 use crate::outcome::{Imported, Progress};
 use crate::redact::Redactor;
-use crate::source::{Source, Sources};
+use crate::source::{Source, Sources, has_ending};
 
 /// All files are looked at this often, whatever the system says.
 const LOOK_AGAIN_MS: u64 = 1_000;
@@ -101,7 +101,8 @@ where
             if !sources.is_empty() {
                 match self.take(&sources, &mut live).await {
                     Ok(imported) => told(Ok(&imported)),
-                    Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    // Also when a file has gone while it was read.
+                    Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::NotFound) => {
                         told(Err(&error));
                         // What was read and not recorded is read again, from the marks.
                         live.clear();
@@ -161,14 +162,18 @@ where
         for source in sources.into_found() {
             let Some(path) = source.place() else { continue };
             let Ok(about) = fs::metadata(&path) else { continue };
-            if let Err(trouble) = source.open() {
-                troubles.push(trouble);
-                continue;
-            }
             let look = (about.len(), about.modified().ok());
             seen.insert(path.clone());
-            if looks.insert(path, look) != Some(look) {
-                changed.push(source);
+            if looks.get(&path) == Some(&look) {
+                continue;
+            }
+            // One that cannot be opened counts as not looked at, and is tried again.
+            match source.open() {
+                Ok(_) => {
+                    looks.insert(path, look);
+                    changed.push(source);
+                }
+                Err(trouble) => troubles.push(trouble),
             }
         }
         if named.is_none() {
@@ -249,8 +254,4 @@ fn identity(file: &File) -> Identity {
 #[cfg(not(unix))]
 fn identity(_file: &File) -> Identity {
     Identity::default()
-}
-
-fn has_ending(path: &Path, endings: &[&str]) -> bool {
-    path.extension().is_some_and(|ending| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }

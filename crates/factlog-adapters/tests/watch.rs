@@ -112,6 +112,34 @@ async fn a_broken_line_is_told_again_by_the_next_import() {
     assert_eq!((imported.read, imported.duplicates, imported.rejected.len()), (4, 3, 1));
 }
 
+/// Story: a transcript ended without a newline; the newline came with the half of a line, and the mark no longer fitted
+/// the file, so that the next import took it for another one.
+#[tokio::test]
+async fn the_mark_of_a_watch_fits_the_file_whatever_it_ends_with() {
+    let scene = Scene::new();
+    let path = scene.write("p/s.jsonl", line(1).trim_end());
+    let watching = Watching::of(&scene.log, scene.path());
+    let mut following = scene.log.follow(Filter::all()).after(factlog::Position::START);
+    next(&mut following).await;
+    let (second, third) = (line(2), line(3));
+    add(&path, &format!("\n{}", &second[..9]));
+    // A file beside it shows that the half was looked at.
+    scene.write("p/t.jsonl", line(7));
+    assert_eq!(next(&mut following).await, "say 7");
+    add(&path, &second[9..]);
+    assert_eq!(next(&mut following).await, "say 2");
+    add(&path, &third);
+    assert_eq!(next(&mut following).await, "say 3");
+    // A fourth file makes sure that the marks of those before are kept.
+    scene.write("p/u.jsonl", line(8));
+    assert_eq!(next(&mut following).await, "say 8");
+    watching.kill().await;
+    let through = scene.log.newest().await.unwrap();
+    scene.log.remove(&factlog::Removal { filter: Filter::all(), through, archive: None }).await.unwrap();
+    let imported = scene.transcripts().await;
+    assert!(imported.appended <= 1, "only the last file may have been killed before its mark: {imported:?}");
+}
+
 /// Sub-agents begin while their agent goes on writing.
 #[tokio::test]
 async fn a_busy_transcript_does_not_hide_new_folders() {
@@ -124,6 +152,7 @@ async fn a_busy_transcript_does_not_hide_new_folders() {
     let busy = tokio::spawn(async move {
         for number in 1_000_u64.. {
             add(&path, &line(number));
+            // It writes more often than everything is looked at; nothing waits for it.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });

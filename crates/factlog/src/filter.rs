@@ -10,9 +10,9 @@ use crate::text_search::TextSearch;
 use crate::{Error, Event, EventId, EventType, Priority, Result, StreamName, Tag, Text, Timestamp};
 
 /// What the path of a file stands behind in a tag.
-const FILE_TAG: &str = "file:";
+pub const FILE_TAG: &str = "file:";
 /// What the name of a tool stands behind in a tag.
-const TOOL_TAG: &str = "tool:";
+pub const TOOL_TAG: &str = "tool:";
 
 /// Which events; the empty filter is all of them.
 ///

@@ -68,7 +68,7 @@ pub use count::{Count, Counter, Group, GroupBy};
 pub use error::{Error, ErrorKind, ErrorWire, Invalid, Result};
 pub use event::{Event, EventLine, NewEvent, Priority};
 pub use event_id::EventId;
-pub use filter::{Filter, TimeRange, TypePattern};
+pub use filter::{FILE_TAG, Filter, TOOL_TAG, TimeRange, TypePattern};
 pub use following::Following;
 pub use given::{Decided, Given, given};
 pub use json::Json;

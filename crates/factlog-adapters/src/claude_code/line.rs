@@ -150,13 +150,18 @@ impl<'a> Line<'a> {
         text(self.cwd)
     }
 
-    /// The tools that are called, or have returned.
-    pub(super) fn tool_uses(&self) -> Vec<ToolUse> {
+    /// What its message says: a text, or blocks.
+    fn content(&self) -> Field<'a> {
         #[derive(Deserialize)]
         struct Message<'a> {
             #[serde(borrow)]
             content: Field<'a>,
         }
+        object::<Message<'a>>(self.message)?.content
+    }
+
+    /// The tools that are called, or have returned.
+    pub(super) fn tool_uses(&self) -> Vec<ToolUse> {
         #[derive(Deserialize)]
         struct Block<'a> {
             #[serde(borrow)]
@@ -168,8 +173,7 @@ impl<'a> Line<'a> {
             #[serde(borrow)]
             input: Field<'a>,
         }
-        let content = object::<Message<'_>>(self.message).and_then(|message| message.content);
-        let content = content.filter(|content| content.get().starts_with('['));
+        let content = self.content().filter(|content| content.get().starts_with('['));
         let blocks = list(content).into_iter().filter_map(|block| object::<Block<'_>>(Some(block)));
         let tools = blocks.filter_map(|block| {
             let input = block.input.and_then(|input| serde_json::from_str(input.get()).ok());
@@ -182,17 +186,11 @@ impl<'a> Line<'a> {
     /// What its message is made of; blocks of no known shape have no type.
     pub(super) fn blocks(&self) -> Blocks {
         #[derive(Deserialize)]
-        struct Message<'a> {
-            #[serde(borrow)]
-            content: Field<'a>,
-        }
-        #[derive(Deserialize)]
         struct Block<'a> {
             #[serde(borrow, rename = "type")]
             kind: Field<'a>,
         }
-        let content = object::<Message<'_>>(self.message).and_then(|message| message.content);
-        let Some(content) = content else { return Blocks::Types(Vec::new()) };
+        let Some(content) = self.content() else { return Blocks::Types(Vec::new()) };
         if content.get().starts_with('"') {
             return Blocks::Text;
         }

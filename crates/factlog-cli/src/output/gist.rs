@@ -1,14 +1,12 @@
 //! One line of what happened: the words, the call or the result in what agents write, whatever its shape.
 
-use factlog::Event;
+use factlog::{Event, TOOL_TAG};
 use serde_json::{Map, Value};
 
 use super::plain::{RESULTS, begin, first_line, one_line, plain};
 
 /// Calls, results or texts of one event that are shown.
 const PARTS_MAX: usize = 8;
-/// Tags that name the tool.
-const TOOL_TAG: &str = "tool:";
 
 /// What stands around that which happened.
 const WRAPPERS: [&str; 5] = ["payload", "message", "item", "toolCalls", "functionCall"];

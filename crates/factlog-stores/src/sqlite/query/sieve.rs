@@ -1,6 +1,6 @@
 //! Which rows need not be decoded: as much of a filter as can be seen in the columns as they are.
 
-use factlog::{Filter, Tag, TextSearch};
+use factlog::{FILE_TAG, Filter, TOOL_TAG, Tag, TextSearch};
 use rusqlite::types::ValueRef;
 
 /// A list of more tags than this is left to the filter.
@@ -19,7 +19,7 @@ impl Sieve {
     /// The sieve of a filter; none where all rows would fall through.
     pub(super) fn of(filter: &Filter) -> Option<Self> {
         let text = filter.text.as_deref().map(TextSearch::new);
-        let lists = [("", &filter.tags), ("file:", &filter.files), ("tool:", &filter.tools)];
+        let lists = [("", &filter.tags), (FILE_TAG, &filter.files), (TOOL_TAG, &filter.tools)];
         let lists = lists.into_iter().filter(|(_, names)| (1..=TAGS_MAX).contains(&names.len()));
         let tags: Vec<_> = lists
             .filter_map(|(kind, names)| names.iter().map(|name| written(kind, name)).collect())
