@@ -36,7 +36,7 @@
 //! | `session:summarized` | `summary`; `system`, `away_summary` |
 //! | `session:progressed` | `progress` |
 //! | `session:files-snapshotted` | `file-history-snapshot` |
-//! | `session:queued` | `queue-operation` |
+//! | `session:prompt-queued` | `queue-operation` |
 //! | `session:pull-request-linked` | `pr-link` |
 //! | `session:other` | anything else |
 //!

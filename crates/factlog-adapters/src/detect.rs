@@ -27,6 +27,8 @@ pub enum Kind {
     Codex,
     /// Sessions of Gemini CLI.
     Gemini,
+    /// Event files of Scopecraft.
+    Scopecraft,
     /// An export of a factlog.
     Jsonl,
 }
@@ -83,6 +85,9 @@ fn of_line(line: &Map<String, Value>) -> Option<Kind> {
     let kind = line.get("type").and_then(Value::as_str).unwrap_or_default();
     if has(&["stream", "type"]) {
         return Some(Kind::Jsonl);
+    }
+    if has(&["streamId", "type", "timestamp"]) {
+        return Some(Kind::Scopecraft);
     }
     if has(&["sessionId", "projectHash"])
         || has(&["$set"])

@@ -7,6 +7,7 @@
 //! | Sessions of Codex | [`codex::import`] | |
 //! | Sessions of Gemini CLI | [`gemini::import`] | |
 //! | Hooks of all three | [`hook::event`] | |
+//! | Scopecraft's event files | [`scopecraft::import`] | |
 //! | CloudEvents 1.0.2 | | [`cloudevents::to_cloud_event`] |
 //!
 //! Every import keeps the same rules. It is **tolerant**: a line that cannot be taken is named with its file, its
@@ -35,6 +36,7 @@ pub mod codex;
 pub mod detect;
 pub mod gemini;
 pub mod jsonl;
+pub mod scopecraft;
 
 // In: live.
 pub mod hook;

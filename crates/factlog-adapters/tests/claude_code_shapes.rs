@@ -97,7 +97,7 @@ async fn every_kind_of_line_has_its_type() {
         (r#""type":"progress""#.to_owned(), "session:progressed"),
         (r#""type":"file-history-snapshot""#.to_owned(), "session:files-snapshotted"),
         (r#""type":"summary""#.to_owned(), "session:summarized"),
-        (r#""type":"queue-operation""#.to_owned(), "session:queued"),
+        (r#""type":"queue-operation""#.to_owned(), "session:prompt-queued"),
         (r#""type":"pr-link""#.to_owned(), "session:pull-request-linked"),
     ];
     let scene = Scene::new();

@@ -62,7 +62,7 @@ async fn every_type_is_known_and_every_call_has_its_result() {
         ("session:progressed", 957),
         ("session:files-snapshotted", 70),
         ("session:summarized", 1),
-        ("session:queued", 2),
+        ("session:prompt-queued", 2),
         ("session:pull-request-linked", 1),
     ];
     assert_eq!(types, expected.into_iter().map(|(name, count)| (name.to_owned(), count)).collect());

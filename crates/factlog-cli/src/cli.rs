@@ -1,6 +1,7 @@
 //! The words of the command line.
 
 mod capture;
+mod domain;
 mod keep;
 mod look;
 mod record;
@@ -12,6 +13,7 @@ use crate::output::Format;
 pub(crate) use capture::{
     DoctorArgs, HookArgs, HooksAction, HooksArgs, HooksWhere, RedactAction, RedactArgs,
 };
+pub(crate) use domain::{TypesAction, TypesArgs};
 pub(crate) use keep::{CompletionsArgs, ConfigAction, ConfigArgs, SnapshotAction, SnapshotArgs};
 pub(crate) use look::{
     ExportArgs, FollowArgs, ListArgs, ReplayArgs, ShowArgs, SliceArgs, StatsArgs, StreamsArgs,
@@ -39,6 +41,7 @@ Look:
   follow       Wait for events and show them as they come
   replay       Go through events in order, at a pace if you like
   export       Write events out, to import elsewhere
+  types        The vocabulary: types of events, their fields and other names
 
 Remember:
   snapshot     Save, show and list values remembered at a position
@@ -101,6 +104,7 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     Export(ExportArgs),
     Snapshot(SnapshotArgs),
+    Types(TypesArgs),
     /// Read everything and say what is wrong; exit 6 when something is
     #[command(after_help = "Example:\n  factlog check --store sqlite:backup.db")]
     Check,
@@ -114,7 +118,11 @@ pub(crate) enum Command {
     /// See it all in ten seconds: a small agent run in a scratch folder, of which nothing is left behind
     #[command(after_help = "Example:\n  factlog demo")]
     Demo,
-    /// Print docs/cli.md
+    /// Print docs/cli.md or docs/vocabulary.md
     #[command(hide = true)]
-    Docs,
+    Docs {
+        /// cli or vocabulary
+        #[arg(value_enum, default_value = "cli")]
+        page: crate::docs::Page,
+    },
 }

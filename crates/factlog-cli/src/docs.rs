@@ -1,4 +1,4 @@
-//! docs/cli.md, made from the words of the command line itself.
+//! docs/cli.md, made from the words of the command line itself, and docs/vocabulary.md, made of the types.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -37,10 +37,23 @@ A settings file has `store = \"sqlite:PATH\"` (a relative path is meant from the
 `format = \"json\"`.
 ";
 
-/// Prints the page.
-pub(crate) fn print() -> Outcome {
+/// A page that the program can write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Page {
+    /// docs/cli.md
+    Cli,
+    /// docs/vocabulary.md
+    Vocabulary,
+}
+
+/// Prints a page.
+pub(crate) fn print(which: Page) -> Outcome {
     let mut out = crate::output::stdout();
-    write!(out, "{}", page())?;
+    let text = match which {
+        Page::Cli => page(),
+        Page::Vocabulary => factlog_agents::vocabulary::page(),
+    };
+    write!(out, "{text}")?;
     Ok(out.flush()?)
 }
 
@@ -73,6 +86,17 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
         let written = std::fs::read_to_string(path).unwrap_or_default().replace("\r\n", "\n");
         assert!(written == page(), "docs/cli.md is out of date: `cargo run -- docs > docs/cli.md`");
+    }
+
+    #[test]
+    fn the_vocabulary_page_is_what_the_types_are() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/vocabulary.md");
+        let written = std::fs::read_to_string(path).unwrap_or_default().replace("\r\n", "\n");
+        let is_same = written == factlog_agents::vocabulary::page();
+        assert!(
+            is_same,
+            "docs/vocabulary.md is out of date: `cargo run -- docs vocabulary > docs/vocabulary.md`"
+        );
     }
 
     #[test]

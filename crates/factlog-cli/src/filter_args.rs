@@ -5,7 +5,9 @@ use std::path::Path;
 use clap::Args;
 use factlog::{
     Count, Counter, EventLog, Filter, Group, GroupBy, Position, Reading, Result, Tag, TimeRange, Timestamp,
+    TypePattern,
 };
+use factlog_agents::vocabulary::type_patterns;
 
 use crate::flag::all;
 use crate::person_time::{self, End};
@@ -20,7 +22,7 @@ pub(crate) struct FilterArgs {
     /// Of streams of this category
     #[arg(long)]
     category: Vec<String>,
-    /// Of this type; * stands for any run of characters
+    /// Of this type, under any of its names (`factlog types`); * stands for any run of characters
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Vec<String>,
     /// Said by this source
@@ -133,6 +135,20 @@ impl Selection {
     }
 }
 
+/// The types of a flag under all names that they were recorded by.
+fn types(flag: &str, given: &[String]) -> Result<Vec<TypePattern>> {
+    let mut patterns: Vec<TypePattern> = Vec::new();
+    for name in given {
+        let names = type_patterns(name);
+        for pattern in all::<TypePattern>(flag, &names)? {
+            if !patterns.contains(&pattern) {
+                patterns.push(pattern);
+            }
+        }
+    }
+    Ok(patterns)
+}
+
 /// The paths of a flag as given, and as agents in the current folder write them: either may have been recorded.
 fn paths(flag: &str, given: &[String], here: Option<&str>) -> Result<Vec<Tag>> {
     let mut paths = all(flag, given)?;
@@ -205,7 +221,7 @@ impl FilterArgs {
         let not = Filter {
             streams: all("--not-stream", &self.not_stream)?,
             categories: all("--not-category", &self.not_category)?,
-            types: all("--not-type", &self.not_type)?,
+            types: types("--not-type", &self.not_type)?,
             sources: all("--not-source", &self.not_source)?,
             targets: all("--not-target", &self.not_target)?,
             correlation: all("--not-correlation", &self.not_correlation)?,
@@ -222,7 +238,7 @@ impl FilterArgs {
         Ok(Filter {
             streams: all("--stream", &self.stream)?,
             categories: all("--category", &self.category)?,
-            types: all("--type", &self.event_type)?,
+            types: types("--type", &self.event_type)?,
             sources: all("--source", &self.source)?,
             targets: all("--target", &self.target)?,
             correlation: all("--correlation", &self.correlation)?,

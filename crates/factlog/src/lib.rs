@@ -36,6 +36,7 @@ mod json;
 mod event;
 mod batch;
 mod text_search;
+mod type_pattern;
 mod filter;
 pub mod limits;
 
@@ -62,13 +63,15 @@ mod given;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "schema")]
+mod schema;
 
 pub use batch::{Appended, AppendedEvent, Batch, Condition, Expect, IntoBatch, Stamp, Stamps, TypedEvent};
 pub use count::{Count, Counter, Group, GroupBy};
 pub use error::{Error, ErrorKind, ErrorWire, Invalid, Result};
 pub use event::{Event, EventLine, NewEvent, Priority};
 pub use event_id::EventId;
-pub use filter::{FILE_TAG, Filter, TOOL_TAG, TimeRange, TypePattern};
+pub use filter::{FILE_TAG, Filter, TOOL_TAG, TimeRange};
 pub use following::Following;
 pub use given::{Decided, Given, given};
 pub use json::Json;
@@ -86,3 +89,4 @@ pub use stream::{Fold, StreamOf};
 pub use text::{EventType, StreamName, Tag, Text};
 pub use text_search::TextSearch;
 pub use timestamp::Timestamp;
+pub use type_pattern::TypePattern;

@@ -18,7 +18,7 @@ pub(super) fn of(line: &Line<'_>) -> &'static str {
         Some("progress") => PROGRESSED,
         Some("file-history-snapshot") => "session:files-snapshotted",
         Some("summary") => "session:summarized",
-        Some("queue-operation") => "session:queued",
+        Some("queue-operation") => "session:prompt-queued",
         Some("pr-link") => "session:pull-request-linked",
         _ => OTHER,
     }

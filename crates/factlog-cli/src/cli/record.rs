@@ -31,6 +31,9 @@ pub(crate) struct AppendArgs {
     #[arg(long, conflicts_with_all = ["stream", "event_type", "data", "expect", "id", "source", "target",
         "correlation", "causation", "session", "user", "priority", "tag", "expires", "occurred", "metadata"])]
     pub(crate) stdin: bool,
+    /// Refuse an event whose type is not in the vocabulary, or whose data does not fit it (`factlog types`)
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// Where the stream must be: a version, none, exists or any
     #[arg(long)]
     pub(crate) expect: Option<String>,
@@ -124,6 +127,15 @@ Examples:
         #[arg(long)]
         lenient: bool,
     },
+    /// The event files of Scopecraft: DATE/STREAM.jsonl
+    #[command(after_help = "Example:\n  factlog import scopecraft ~/.scopecraft/events")]
+    Scopecraft {
+        /// Files or folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        how: LogHow,
+    },
     /// The transcripts that Claude Code keeps of its sessions
     #[command(after_help = "\
 Examples:
@@ -157,6 +169,23 @@ Examples:
         #[command(flatten)]
         how: ImportHow,
     },
+}
+
+/// How an import of another log goes.
+#[derive(Debug, Args, Clone, Copy, Default)]
+pub(crate) struct LogHow {
+    /// Exit 0 although lines were rejected
+    #[arg(long)]
+    pub(crate) lenient: bool,
+    /// Read files again that were read before; what was removed from the log comes back
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
+impl From<LogHow> for ImportHow {
+    fn from(how: LogHow) -> Self {
+        Self { lenient: how.lenient, again: how.again, ..Self::default() }
+    }
 }
 
 /// Follow what an agent writes, and record it as it comes

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use factlog::{Appended, Batch, Error, Expect, Json, NewEvent, Result, StreamName, Timestamp};
+use factlog_agents::vocabulary;
 
 use super::{Context, append_lines};
 use crate::cli::AppendArgs;
@@ -13,7 +14,7 @@ use crate::person_time::{self, End};
 
 pub(crate) async fn run(context: &Context, args: AppendArgs) -> Outcome {
     if args.stdin {
-        return append_lines::run(context).await;
+        return append_lines::run(context, args.strict).await;
     }
     let format = context.format("append", &[Format::Table, Format::Json, Format::Jsonl])?;
     // Everything is checked before a log is made.
@@ -64,6 +65,9 @@ fn batch(args: &AppendArgs) -> Result<Batch> {
         event.adopt_id(id)?;
     }
     event.causation_id = args.causation.as_deref().map(|id| event.id_of(id));
+    if args.strict {
+        vocabulary::check(&event)?;
+    }
     let batch = Batch::new(vec![event])?;
     match one::<Expect>("--expect", args.expect.as_deref())? {
         Some(expect) => batch.expect(stream, expect),

@@ -3,6 +3,7 @@
 use std::io::{BufRead, Read, Write};
 
 use factlog::{Batch, Error, EventLine, EventLog, Expect, Result};
+use factlog_agents::vocabulary;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
@@ -20,7 +21,7 @@ const LINE_BYTES_MAX: usize = factlog::limits::BATCH_BYTES_MAX + 8 * 1024 * 1024
 /// What standard input gives: a line, or why it was passed over.
 type Line = Result<String>;
 
-pub(crate) async fn run(context: &Context) -> Outcome {
+pub(crate) async fn run(context: &Context, strict: bool) -> Outcome {
     context.format("append --stdin", &[Format::Jsonl])?;
     let log = context.open_or_create().await?;
     let (sender, mut receiver) = mpsc::channel(LINES_AHEAD);
@@ -30,7 +31,7 @@ pub(crate) async fn run(context: &Context) -> Outcome {
     let mut group = Vec::new();
     // Lines are read ahead while earlier ones are being written.
     while receiver.recv_many(&mut group, GROUP_LINES).await > 0 {
-        match answer(&log, &mut group).await {
+        match answer(&log, &mut group, strict).await {
             Ok(any) => failed |= any,
             Err(Failure::BrokenPipe) => {
                 // Quiet is right for a reader that has seen enough, and wrong for a writer that leaves lines behind.
@@ -50,11 +51,14 @@ pub(crate) async fn run(context: &Context) -> Outcome {
 }
 
 /// Appends lines and answers each, in their order, once it is durable; says whether any failed.
-async fn answer(log: &EventLog, lines: &mut Vec<Line>) -> Outcome<bool> {
+async fn answer(log: &EventLog, lines: &mut Vec<Line>, strict: bool) -> Outcome<bool> {
     let mut parsed: Vec<Result<()>> = Vec::with_capacity(lines.len());
     let mut batches = Vec::with_capacity(lines.len());
     for line in lines.drain(..) {
-        let batch = line.and_then(|line| parse(&line));
+        let batch = line.and_then(|line| parse(&line)).and_then(|batch| {
+            let mut checked = batch.events().iter().filter(|_| strict).map(vocabulary::check);
+            checked.try_for_each(|fits| fits).map(|()| batch)
+        });
         parsed.push(batch.map(|batch| batches.push(batch)));
     }
     let mut outcomes = log.append_each(batches).await.into_iter();

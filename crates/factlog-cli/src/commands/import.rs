@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use factlog::{Error, EventLog, Result};
 use factlog_adapters::detect::{Kind, detect};
 use factlog_adapters::redact::Redactor;
-use factlog_adapters::{Imported, Intake, Progress, claude_code, codex, gemini, jsonl};
+use factlog_adapters::{Imported, Intake, Progress, claude_code, codex, gemini, jsonl, scopecraft};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Context;
@@ -65,6 +65,7 @@ fn job(args: ImportArgs) -> Outcome<Job> {
             Job { with_repeats, ..of(Kind::Codex, or_default(paths, Kind::Codex)?, how) }
         }
         Some(ImportFrom::Gemini { paths, how }) => of(Kind::Gemini, or_default(paths, Kind::Gemini)?, how),
+        Some(ImportFrom::Scopecraft { paths, how }) => of(Kind::Scopecraft, paths, how.into()),
         None => Job { files: found(&args.paths)?, ..of(Kind::Jsonl, Vec::new(), args.how) },
     };
     must_exist(job.files.iter().flat_map(|(_, paths)| paths))?;
@@ -82,7 +83,7 @@ fn found(paths: &[PathBuf]) -> Outcome<Vec<(Kind, Vec<PathBuf>)>> {
     let detected = detect(paths)?;
     if detected.files.is_empty() {
         return Err(Error::invalid("no file here has a format that is known")
-            .with_hint("formats are those of Claude Code, Codex, Gemini CLI and `factlog export`")
+            .with_hint("formats are those of Claude Code, Codex, Gemini CLI, Scopecraft and `factlog export`")
             .into());
     }
     for path in detected.unknown.iter().take(UNKNOWN_SHOWN) {
@@ -109,7 +110,8 @@ async fn import(log: &EventLog, job: &Job, redactor: Option<&Redactor>, bar: &Ba
                 codex::import(log, paths, options, intake).await?
             }
             Kind::Gemini => gemini::import(log, paths, intake).await?,
-            // What another log has recorded comes as it is.
+            // What other logs have recorded comes as it is.
+            Kind::Scopecraft => scopecraft::import(log, paths, Intake { redactor: None, ..intake }).await?,
             Kind::Jsonl => jsonl::import(log, paths, Intake { redactor: None, ..intake }).await?,
         };
         all.add(imported);

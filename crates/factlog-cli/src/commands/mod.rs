@@ -18,6 +18,7 @@ mod show;
 mod snapshot;
 mod stats;
 mod streams;
+mod types;
 mod watch;
 
 use clap::CommandFactory;
@@ -78,7 +79,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
             std::io::Write::write_all(&mut crate::output::stdout(), &script)?;
             return Ok(());
         }
-        Command::Docs => return crate::docs::print(),
+        Command::Docs { page } => return crate::docs::print(*page),
         _ => {}
     }
     let folder = std::env::current_dir().map_err(|cause| {
@@ -105,9 +106,10 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Hooks(args) => hooks::run(&context, &args),
         Command::Doctor(args) => doctor::run(&context, &args).await,
         Command::Redact(args) => redact::run(&context, &args),
+        Command::Types(args) => types::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
         Command::Demo => demo::run().await,
-        Command::Completions(_) | Command::Docs | Command::Hook(_) => Ok(()),
+        Command::Completions(_) | Command::Docs { .. } | Command::Hook(_) => Ok(()),
     }
 }
 

@@ -235,7 +235,7 @@ mod tests {
             "session:tool-called",
             "hook:post-tool-use",
             "session:api-failed",
-            "session:queued",
+            "session:prompt-queued",
         ];
         for (index, one) in types.iter().enumerate() {
             assert!(types[index + 1..].iter().all(|other| style(one) != style(other)), "{one}");

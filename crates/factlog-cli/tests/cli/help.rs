@@ -25,6 +25,7 @@ fn the_first_page_shows_the_commands_by_task() {
       follow       Wait for events and show them as they come
       replay       Go through events in order, at a pace if you like
       export       Write events out, to import elsewhere
+      types        The vocabulary: types of events, their fields and other names
 
     Remember:
       snapshot     Save, show and list values remembered at a position

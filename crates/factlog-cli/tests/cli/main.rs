@@ -24,4 +24,5 @@ mod snapshot;
 mod stats;
 mod support;
 mod upkeep;
+mod vocabulary;
 mod watch;
