@@ -21,6 +21,9 @@ const WARM_UP: Duration = Duration::from_millis(250);
 pub(crate) struct Line {
     pub(crate) subject: &'static str,
     pub(crate) test: &'static str,
+    /// Which of several things the test does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) case: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) writers: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +37,9 @@ pub(crate) struct Line {
     pub(crate) p99_us: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) open_us: Option<f64>,
+    /// Its rate as a share of another one, measured in the same run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) share: Option<f64>,
     /// Events that the figures are made of, or that the log holds.
     pub(crate) events: u64,
     pub(crate) seconds: f64,
@@ -62,13 +68,16 @@ impl Line {
     }
 }
 
-fn rounded(figure: f64, parts: f64) -> f64 {
+pub(crate) fn rounded(figure: f64, parts: f64) -> f64 {
     (figure * parts).round() / parts
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:16} {:16}", self.test, self.subject)?;
+        if let Some(case) = self.case {
+            write!(f, " {case:28}")?;
+        }
         for (name, count) in [("writers", self.writers), ("batch", self.batch)] {
             if let Some(count) = count {
                 write!(f, " {name} {count:3}")?;
@@ -80,6 +89,9 @@ impl fmt::Display for Line {
             if let Some(figure) = figure {
                 write!(f, " {figure:12.1}{name}")?;
             }
+        }
+        if let Some(share) = self.share {
+            write!(f, " share {share:.2}")?;
         }
         Ok(())
     }

@@ -25,10 +25,16 @@ pub(crate) enum Test {
     Open,
     /// From the acknowledgement of an append to its delivery.
     Follow,
+    /// A projection built from nothing, beside a full read.
+    Rebuild,
+    /// From the acknowledgement of an append to a projection that has taken it in, at a steady rate.
+    Lag,
+    /// States of the past, from what was remembered and from nothing.
+    TimeTravel,
 }
 
 impl Test {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Append,
         Self::AppendBatch,
         Self::Import,
@@ -38,6 +44,9 @@ impl Test {
         Self::ReadCorrelation,
         Self::Open,
         Self::Follow,
+        Self::Rebuild,
+        Self::Lag,
+        Self::TimeTravel,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -51,6 +60,9 @@ impl Test {
             Self::ReadCorrelation => "read-correlation",
             Self::Open => "open",
             Self::Follow => "follow",
+            Self::Rebuild => "rebuild",
+            Self::Lag => "lag",
+            Self::TimeTravel => "time-travel",
         }
     }
 }

@@ -3,8 +3,11 @@
 mod append;
 mod fixture;
 mod follow;
+mod lag;
 mod open;
 mod read;
+mod rebuild;
+mod time_travel;
 
 use anyhow::{Context, Result};
 
@@ -43,6 +46,19 @@ pub(crate) fn all(options: &Options) -> Result<()> {
             }
             Test::Open => take_turns(options, test, |kind| open::run(kind, fixtures.closed(kind)?))?,
             Test::Follow => take_turns(options, test, |kind| follow::run(kind, &disk, took))?,
+            Test::Rebuild => take_turns(options, test, |kind| {
+                let (subject, written) = fixtures.open(kind)?;
+                rebuild::run(subject, written, took)
+            })?,
+            Test::Lag => take_turns(options, test, |kind| lag::run(kind, &disk, took))?,
+            Test::TimeTravel => {
+                for case in time_travel::CASES {
+                    take_turns(options, test, |kind| {
+                        let (subject, written) = fixtures.open(kind)?;
+                        time_travel::run(subject, written, case, took)
+                    })?;
+                }
+            }
         }
     }
     Ok(())

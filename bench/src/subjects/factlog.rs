@@ -11,20 +11,22 @@ use factlog::{
 use factlog_stores::{Open, SqliteOptions, SqliteStore};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Seen, Subject, What};
+use super::{Look, Projecting, Seen, Subject, What, factlog_states};
 use crate::workload::{Batch, STREAM_NAMES, TYPE_NAMES};
 
 /// The file of the log in its folder.
 pub(super) const FILE: &str = "factlog.db";
 
-/// Its one worker has nothing to do: callers drive their own futures, and reads take threads of the blocking pool.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+/// Its one worker feeds projections and has else nothing to do: callers drive their own futures, and reads take threads of
+/// the blocking pool.
+pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     Builder::new_multi_thread()
         .worker_threads(1)
+        .enable_time()
         .build()
         .expect("a machine fit to measure on has a thread to spare")
 });
-static STREAMS: LazyLock<Vec<StreamName>> =
+pub(super) static STREAMS: LazyLock<Vec<StreamName>> =
     LazyLock::new(|| STREAM_NAMES.iter().map(|name| StreamName::trusted(name.as_str())).collect());
 static TYPES: LazyLock<Vec<EventType>> =
     LazyLock::new(|| TYPE_NAMES.iter().map(|name| EventType::trusted(name.as_str())).collect());
@@ -104,6 +106,22 @@ impl Subject for Factlog {
                 }
             }
         })
+    }
+
+    fn rebuild(&self) -> Result<u64> {
+        factlog_states::rebuild(&self.0)
+    }
+
+    fn project(&self) -> Result<Box<dyn Projecting>> {
+        factlog_states::project(&self.0)
+    }
+
+    fn remember(&self) -> Result<()> {
+        factlog_states::remember(&self.0)
+    }
+
+    fn look(&self, look: Look, remembered: bool) -> Result<u64> {
+        factlog_states::look(&self.0, look, remembered)
     }
 
     fn close(self: Box<Self>) -> Result<()> {

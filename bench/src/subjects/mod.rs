@@ -1,6 +1,7 @@
 //! What is measured: factlog and its peers, behind one small trait.
 
 mod factlog;
+mod factlog_states;
 mod raw_log;
 mod raw_log_group;
 mod sqlite;
@@ -10,6 +11,7 @@ mod sqlite_scan;
 mod tephra;
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use uuid::Uuid;
@@ -42,10 +44,45 @@ pub(crate) trait Subject: Send + Sync {
         bail!("it cannot be followed")
     }
 
+    /// Builds a projection of everything from nothing, and says how many events are in it.
+    fn rebuild(&self) -> Result<u64> {
+        bail!("it has no projections")
+    }
+
+    /// Starts a projection that notes when it takes each event in.
+    fn project(&self) -> Result<Box<dyn Projecting>> {
+        bail!("it has no projections")
+    }
+
+    /// Remembers what states of the past are looked at from; a second time changes nothing.
+    fn remember(&self) -> Result<()> {
+        bail!("it remembers nothing")
+    }
+
+    /// Looks at a state of the past, and says how many events are in it.
+    fn look(&self, _look: Look, _remembered: bool) -> Result<u64> {
+        bail!("it has no past")
+    }
+
     /// Ends it properly.
     fn close(self: Box<Self>) -> Result<()> {
         Ok(())
     }
+}
+
+/// A projection that follows.
+pub(crate) trait Projecting {
+    /// Waits until it has taken this position in; all positions, in its order, and when it took them in.
+    fn taken(self: Box<Self>, last: u64) -> Result<Vec<(u64, Instant)>>;
+}
+
+/// A state of the past.
+#[derive(Clone, Copy)]
+pub(crate) enum Look {
+    /// Of everything, at a position.
+    Position(u64),
+    /// Of the stream of this number, at a version.
+    Version(usize, u64),
 }
 
 /// Which events to read.
@@ -170,6 +207,8 @@ pub(crate) static KINDS: [Kind; 8] = [
             Test::ReadType,
             Test::ReadCorrelation,
             Test::Follow,
+            Test::Rebuild,
+            Test::Lag,
         ],
         open: factlog::memory,
         callers: BLOCK_ON,

@@ -3,8 +3,17 @@
 //! The log underneath takes any event. This crate gives names to those that fleets of agents have in common, and folds
 //! them into what people ask: who does what, since when, and how it went.
 
+mod change;
+mod fleet;
+mod prices;
+pub mod projections;
+mod record;
 pub mod status;
 pub mod vocabulary;
 
+pub use change::{Blame, Change, Difference, blame, difference};
+pub use fleet::{Fleet, Limits, Member, Stuck};
+pub use prices::{Price, Prices};
+pub use record::Tokens;
 pub use status::{AgentStatus, SessionStatus, Status};
 pub use vocabulary::{Payload, stream_of};

@@ -113,6 +113,13 @@ statuses! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the macro above makes its enums without a default")]
+impl Default for AgentStatus {
+    fn default() -> Self {
+        Self::Unknown
+    }
+}
+
 statuses! {
     /// How a session goes.
     SessionStatus, "status of a session", {

@@ -13,7 +13,10 @@ use crate::output::Format;
 pub(crate) use capture::{
     DoctorArgs, HookArgs, HooksAction, HooksArgs, HooksWhere, RedactAction, RedactArgs,
 };
-pub(crate) use domain::{TypesAction, TypesArgs};
+pub(crate) use domain::{
+    AgentsArgs, AtArgs, BlameArgs, DeploymentsArgs, DiffArgs, FleetArgs, MemoriesArgs, ProjectionsAction,
+    ProjectionsArgs, SessionsArgs, SwarmsArgs, TasksArgs, TypesAction, TypesArgs, WorktreesArgs,
+};
 pub(crate) use keep::{CompletionsArgs, ConfigAction, ConfigArgs, SnapshotAction, SnapshotArgs};
 pub(crate) use look::{
     ExportArgs, FollowArgs, ListArgs, ReplayArgs, ShowArgs, SliceArgs, StatsArgs, StreamsArgs,
@@ -42,6 +45,19 @@ Look:
   replay       Go through events in order, at a pace if you like
   export       Write events out, to import elsewhere
   types        The vocabulary: types of events, their fields and other names
+
+Understand:
+  fleet        Who is doing what, since when, and who is stuck
+  agents       List agents, or show one
+  tasks        List tasks, or show one
+  sessions     List sessions, with tools, sub-agents and tokens
+  memories     List what agents keep, and who reads it
+  swarms       List swarms
+  worktrees    List worktrees, and their conflicts
+  deployments  List deployments
+  diff         What differs between two moments
+  blame        Which event changed a field
+  projections  The states folded from the log: list, show, rebuild
 
 Remember:
   snapshot     Save, show and list values remembered at a position
@@ -105,6 +121,17 @@ pub(crate) enum Command {
     Export(ExportArgs),
     Snapshot(SnapshotArgs),
     Types(TypesArgs),
+    Fleet(FleetArgs),
+    Agents(AgentsArgs),
+    Tasks(TasksArgs),
+    Sessions(SessionsArgs),
+    Memories(MemoriesArgs),
+    Swarms(SwarmsArgs),
+    Worktrees(WorktreesArgs),
+    Deployments(DeploymentsArgs),
+    Diff(DiffArgs),
+    Blame(BlameArgs),
+    Projections(ProjectionsArgs),
     /// Read everything and say what is wrong; exit 6 when something is
     #[command(after_help = "Example:\n  factlog check --store sqlite:backup.db")]
     Check,

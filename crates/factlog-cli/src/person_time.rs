@@ -67,6 +67,15 @@ pub(crate) fn period(text: &str, now: Timestamp) -> Result<Option<Timestamp>> {
     }
 }
 
+/// A span in milliseconds: `90s`, `30m`, `12h`, `7d`, `2w`; none for any other text.
+pub(crate) fn span_ms(text: &str) -> Option<u64> {
+    const UNITS: [(char, u64); 5] =
+        [('s', 1_000), ('m', 60_000), ('h', 3_600_000), ('d', 86_400_000), ('w', 604_800_000)];
+    let (_, milliseconds) = UNITS.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
+    span(text)?;
+    text[..text.len() - 1].parse::<u64>().ok()?.checked_mul(milliseconds)
+}
+
 /// `90s`, `30m`, `12h`, `7d`, `2w`.
 fn span(text: &str) -> Option<Span> {
     let unit = text.chars().last()?;

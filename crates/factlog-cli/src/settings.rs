@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use factlog::{Error, Result};
 use factlog_adapters::redact::Rules;
+use factlog_agents::Prices;
 use serde::{Deserialize, Serialize};
 
 use crate::output::Format;
@@ -23,6 +24,7 @@ struct File {
     store: Option<String>,
     format: Option<String>,
     redact: Option<Rules>,
+    prices: Option<Prices>,
 }
 
 /// One setting with its origin.
@@ -40,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) format: Setting,
     /// What counts as a secret.
     pub(crate) redact: Rules,
+    /// What tokens cost, where anything says it.
+    pub(crate) prices: Prices,
 }
 
 /// The world that settings are read from; tests give their own.
@@ -88,6 +92,7 @@ impl Settings {
         let mut settings = Self {
             store: pick("store", store.map(str::to_owned), Some(STORE_DEFAULT), |file| &file.store),
             format: pick("format", format, None, |file| &file.format),
+            prices: files.iter().find_map(|(file, _)| file.prices.clone()).unwrap_or_default(),
             redact: rules(&files, user_file(world.variable).as_deref()),
         };
         settings.store.value = settings.store.value.map(|url| at_home(url, world.variable));
@@ -144,7 +149,7 @@ fn read(path: &Path) -> Result<File> {
         .map_err(|cause| Error::invalid(format!("{}: {cause}", path.display())).with_cause(cause))?;
     toml::from_str(&text).map_err(|cause| {
         Error::invalid(format!("{}: {}", path.display(), cause.to_string().trim_end()))
-            .with_hint("the settings are `store`, `format` and the table [redact]")
+            .with_hint("the settings are `store`, `format` and the tables [redact] and [prices]")
     })
 }
 

@@ -122,6 +122,11 @@ impl Pager {
         }
     }
 
+    /// The head as it was last seen.
+    pub(crate) fn head(&self) -> Position {
+        *self.head.borrow()
+    }
+
     /// Waits until the head has moved since the last page was read.
     pub(crate) async fn wait(&mut self) -> Result<()> {
         self.head.changed().await.map_err(|_| Error::stopped("the log was closed"))
@@ -136,20 +141,20 @@ struct FollowSource {
 }
 
 /// The place of a follower with a name.
-struct Durable {
+pub(crate) struct Durable {
     key: String,
-    partial: bool,
-    done: Position,
+    pub(crate) partial: bool,
+    pub(crate) done: Position,
     saved: Position,
     /// Events done since the last save.
-    unsaved: u64,
+    pub(crate) unsaved: u64,
     saved_at: Instant,
     /// The last save known; 0 before the first.
     revision: Revision,
 }
 
 impl Durable {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self {
             key: format!("follower/{name}"),
             partial: false,
@@ -161,12 +166,40 @@ impl Durable {
         }
     }
 
-    fn due(&self) -> bool {
+    /// Goes on where a follower of this name has stopped.
+    pub(crate) async fn begin(&mut self, pager: &mut Pager) -> Result<()> {
+        if let Some(place) = pager.log.store.snapshots().load(&self.key, Position::MAX).await? {
+            self.revision = place.revision;
+            pager.cursor = place.position;
+        }
+        self.done = pager.cursor;
+        self.saved = pager.cursor;
+        if !self.partial {
+            pager.log.refuse_removed(&self.key, &pager.filter, pager.cursor).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn due(&self) -> bool {
         self.unsaved >= FOLLOWER_SAVE_EVENTS_MAX
             || (self.unsaved > 0 && self.saved_at.elapsed() >= Duration::from_millis(FOLLOWER_SAVE_MS))
     }
 
-    async fn save(&mut self, log: &Inner) -> Result<()> {
+    /// Waits for the head, and saves the place meanwhile when nothing comes: nothing is left to do, so all that was looked
+    /// at is done, whether it matched or not.
+    pub(crate) async fn wait(&mut self, pager: &mut Pager) -> Result<()> {
+        self.done = self.done.max(pager.cursor);
+        if self.done > self.saved {
+            let quiet = Duration::from_millis(FOLLOWER_SAVE_MS).saturating_sub(self.saved_at.elapsed());
+            return match tokio::time::timeout(quiet, pager.wait()).await {
+                Ok(waited) => waited,
+                Err(_) => self.save(&pager.log).await,
+            };
+        }
+        pager.wait().await
+    }
+
+    pub(crate) async fn save(&mut self, log: &Inner) -> Result<()> {
         let snapshots = log.store.snapshots();
         let place = Snapshot::new(self.key.clone(), self.done, Json::empty_object());
         let mut saved = snapshots.save(place.clone(), Some(self.revision), Keep::Newest).await;
@@ -193,16 +226,7 @@ impl FollowSource {
             self.pager.cursor = self.pager.log.newest().await?;
         }
         let Some(durable) = &mut self.durable else { return Ok(()) };
-        if let Some(place) = self.pager.log.store.snapshots().load(&durable.key, Position::MAX).await? {
-            durable.revision = place.revision;
-            self.pager.cursor = place.position;
-        }
-        durable.done = self.pager.cursor;
-        durable.saved = self.pager.cursor;
-        if !durable.partial {
-            self.pager.log.refuse_removed(&durable.key, &self.pager.filter, self.pager.cursor).await?;
-        }
-        Ok(())
+        durable.begin(&mut self.pager).await
     }
 }
 
@@ -233,20 +257,10 @@ impl Source for FollowSource {
             if let Some(events) = self.pager.try_page().await? {
                 return Ok(Some(events));
             }
-            if let Some(durable) = &mut self.durable {
-                // Nothing is left to do: all that was looked at is done, whether it matched or not.
-                durable.done = durable.done.max(self.pager.cursor);
-                if durable.done > durable.saved {
-                    let quiet =
-                        Duration::from_millis(FOLLOWER_SAVE_MS).saturating_sub(durable.saved_at.elapsed());
-                    match tokio::time::timeout(quiet, self.pager.wait()).await {
-                        Ok(waited) => waited?,
-                        Err(_) => durable.save(&self.pager.log).await?,
-                    }
-                    continue;
-                }
+            match &mut self.durable {
+                Some(durable) => durable.wait(&mut self.pager).await?,
+                None => self.pager.wait().await?,
             }
-            self.pager.wait().await?;
         }
     }
 }

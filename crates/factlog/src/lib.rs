@@ -46,6 +46,7 @@ mod read;
 mod count;
 mod removal;
 mod snapshot;
+mod thinning;
 mod store;
 pub mod admission;
 mod memory;
@@ -59,6 +60,7 @@ mod following;
 mod stream;
 mod moment;
 mod projection;
+mod aggregate;
 mod given;
 
 #[cfg(feature = "conformance")]
@@ -66,6 +68,7 @@ pub mod conformance;
 #[cfg(feature = "schema")]
 mod schema;
 
+pub use aggregate::{Aggregate, Remembering};
 pub use batch::{Appended, AppendedEvent, Batch, Condition, Expect, IntoBatch, Stamp, Stamps, TypedEvent};
 pub use count::{Count, Counter, Group, GroupBy};
 pub use error::{Error, ErrorKind, ErrorWire, Invalid, Result};
@@ -79,7 +82,7 @@ pub use log::EventLog;
 pub use memory::MemoryStore;
 pub use moment::Moment;
 pub use position::{Position, Version};
-pub use projection::{Projected, Projection, ProjectionGroup};
+pub use projection::{At, Projected, Projection, ProjectionGroup};
 pub use read::{Cursor, Page, Read};
 pub use reading::Reading;
 pub use removal::{REMOVED_TYPE, RETENTION_STREAM, Removal, Removed, RemovedData};

@@ -52,6 +52,20 @@ pub const FOLLOWER_SAVE_EVENTS_MAX: u64 = 1_000;
 pub const FOLLOWER_SAVE_MS: u64 = 1_000;
 /// A projection that has changed saves its state after this long.
 pub const CHECKPOINT_MS: u64 = 1_000;
+/// A projection keeps its state in its history after this many of its events, and a stream's aggregate after this many
+/// versions, unless the type says otherwise.
+pub const SNAPSHOT_EVENTS: u64 = 100;
+/// Bytes of state that one event may add to a history: with 256, a state of 10 MB is kept every 40,000 events, and a
+/// history costs about as much to write as the events themselves.
+pub const HISTORY_EVENT_BYTES: u64 = 256;
+/// A history is thinned with age: the gap between two kept states is an eighth of their age at the most, or one step.
+pub const HISTORY_GAPS: u64 = 8;
+/// Bytes of the states in one history; a history of large states has wider gaps.
+pub const HISTORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of kept states that wait in memory for the next checkpoint.
+pub const HISTORY_UNSAVED_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Events of a stream that are read to find a version among them; further away it is looked for by halves.
+pub const VERSION_SCAN_EVENTS: u64 = 100;
 /// Appends that wait in a store's queue before callers are made to wait.
 pub const QUEUE_APPENDS_MAX: usize = 4_096;
 /// Events that a writer gathers into one commit.

@@ -3,15 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::aggregate::{Aggregate, Remembering};
 use crate::following::{Following, Pager};
-use crate::projection::{Projected, Projection, ProjectionGroup};
+use crate::projection::{At, Projected, Projection, ProjectionGroup};
 use crate::reading::Reading;
 use crate::removal::{RETENTION_STREAM, RemovedData};
 use crate::stream::StreamOf;
 use crate::tail::Tail;
 use crate::{
     About, Appended, Batch, Count, Error, Event, EventId, Filter, Group, Health, IntoBatch, Moment, Position,
-    Read, Removal, Removed, Report, Result, Snapshots, Store, StreamName,
+    Read, Removal, Removed, Report, Result, Snapshots, Store, StreamName, TimeRange, Timestamp,
 };
 
 /// A log: cheap to clone, the same on every store.
@@ -30,7 +31,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct EventLog(Arc<Inner>);
+pub struct EventLog(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
@@ -125,12 +126,25 @@ impl EventLog {
         ProjectionGroup::new(Arc::clone(&self.0))
     }
 
-    /// A projection as it stood at a moment.
+    /// A projection as it stood at a moment: from the last remembered state that holds nothing of later, and the events
+    /// since. It remembers nothing itself.
+    ///
+    /// Where events that it would fold were removed it is refused, unless [`At::partial`] is asked for; a state that was
+    /// remembered when they were still there serves all the same, with what they made of it.
     ///
     /// # Errors
-    /// `Invalid` for a version, which only a stream has, or an event that the projection refuses.
-    pub async fn at<P: Projection>(&self, moment: Moment) -> Result<P> {
-        crate::projection::at(self, moment).await
+    /// `Invalid` for a version, which only a stream has ([`StreamOf::position_of`] turns it into a position), for a moment
+    /// that a removal has taken events from, or for an event that the projection refuses.
+    pub fn at<P: Projection>(&self, moment: Moment) -> At<P> {
+        At::new(Arc::clone(&self.0), moment)
+    }
+
+    /// Remembers states of an aggregate's streams as they grow, in a task of its own: [`StreamOf::state`] begins from them.
+    ///
+    /// It is a durable follower, so it goes on where it has stopped, and a second one of the same aggregate ends with
+    /// `Conflict`.
+    pub async fn remember<S: Aggregate>(&self) -> Result<Remembering> {
+        Remembering::start::<S>(self.clone()).await
     }
 
     /// What was removed from the log so far.
@@ -183,6 +197,15 @@ impl Inner {
             }
         }
         Ok(removals)
+    }
+
+    /// The last position of all that was recorded by a time.
+    pub(crate) async fn recorded_through(&self, time: Timestamp) -> Result<Position> {
+        // The end of a range is not part of it. At the end of all times everything was recorded.
+        let recorded = TimeRange { from: None, to: Timestamp::from_micros(time.as_micros() + 1).ok() };
+        let filter = Filter { recorded, ..Filter::all() };
+        let found = Reading::new(Arc::clone(&self.store), filter).backwards().limit(1).collect().await?;
+        Ok(found.first().map_or(Position::START, |event| event.position))
     }
 
     /// Refuses to begin where events that would be read were removed.

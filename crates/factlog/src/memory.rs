@@ -279,6 +279,10 @@ impl Store for MemoryStore {
         Ok(counter.groups())
     }
 
+    async fn version(&self, stream: &StreamName) -> Result<Version> {
+        self.state().version(stream)
+    }
+
     async fn remove(&self, removal: &Removal) -> Result<Removed> {
         let mut state = self.state();
         let removed = state.remove(removal);
@@ -325,7 +329,7 @@ impl Snapshots for MemoryStore {
     }
 
     async fn list(&self, prefix: &str, after: Option<(&str, Position)>) -> Result<Vec<SnapshotInfo>> {
-        let start = match after {
+        let start = match after.filter(|(key, _)| *key >= prefix) {
             Some((key, position)) => Bound::Excluded((key.to_owned(), position)),
             None => Bound::Included((prefix.to_owned(), Position::START)),
         };
@@ -334,7 +338,7 @@ impl Snapshots for MemoryStore {
             .snapshots
             .range((start, Bound::Unbounded))
             .map(|(_, snapshot)| snapshot)
-            .filter(|snapshot| snapshot.key.starts_with(prefix))
+            .take_while(|snapshot| snapshot.key.starts_with(prefix))
             .take(SNAPSHOT_LIST_MAX)
             .map(|snapshot| SnapshotInfo {
                 key: snapshot.key.clone(),
@@ -352,6 +356,15 @@ impl Snapshots for MemoryStore {
         let mut state = self.state();
         let before = state.snapshots.len();
         state.snapshots.retain(|(of, position), _| of != key || *position >= below);
+        Ok((before - state.snapshots.len()) as u64)
+    }
+
+    async fn forget_at(&self, key: &str, positions: &[Position]) -> Result<u64> {
+        let mut state = self.state();
+        let before = state.snapshots.len();
+        for position in positions {
+            state.snapshots.remove(&(key.to_owned(), *position));
+        }
         Ok((before - state.snapshots.len()) as u64)
     }
 }

@@ -121,7 +121,8 @@ impl ReadSource {
 
     /// The next page.
     fn page(&self) -> BoxFuture<'static, Result<Page>> {
-        let wanted = self.limit.map_or(PAGE_EVENTS_MAX, |limit| limit.saturating_add(self.skip));
+        let wanted =
+            self.limit.map_or(PAGE_EVENTS_MAX, |limit| limit.saturating_add(self.skip)).min(self.room());
         let (filter, cursor) = (self.filter.clone(), self.next_cursor());
         let read = Read { filter, cursor, limit: wanted.min(PAGE_EVENTS_MAX) };
         let store = Arc::clone(&self.store);
@@ -129,7 +130,17 @@ impl ReadSource {
     }
 
     fn ends(&self) -> bool {
-        !self.more || self.limit == Some(0)
+        !self.more || self.limit == Some(0) || self.room() == 0
+    }
+
+    /// How many events there can be up to the bound at the far end.
+    fn room(&self) -> usize {
+        let positions = match (self.next_cursor(), self.before) {
+            (Cursor::After(after), Some(before)) => before.0.saturating_sub(after.0),
+            (Cursor::After(_), None) => return usize::MAX,
+            (Cursor::Before(before), _) => before.0.saturating_sub(self.after.0),
+        };
+        usize::try_from(positions.saturating_sub(1)).unwrap_or(usize::MAX)
     }
 
     /// Lets the store begin with the next page.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_KEY_BYTES_MAX};
+use crate::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_KEY_BYTES_MAX, SNAPSHOT_LIST_MAX};
 use crate::{Error, Json, Position, Result, Timestamp};
 
 /// How often a key was saved.
@@ -125,4 +125,36 @@ pub trait Snapshots: Send + Sync {
 
     /// Drops a key's snapshots below a position; says how many.
     async fn forget(&self, key: &str, below: Position) -> Result<u64>;
+
+    /// Drops a key's snapshots at exactly these positions, which thins a history; says how many were there.
+    async fn forget_at(&self, key: &str, positions: &[Position]) -> Result<u64>;
+}
+
+/// Every snapshot whose key begins so.
+pub(crate) async fn list_all(snapshots: &dyn Snapshots, prefix: &str) -> Result<Vec<SnapshotInfo>> {
+    let mut infos: Vec<SnapshotInfo> = Vec::new();
+    loop {
+        let after = infos.last().map(|info| (info.key.as_str(), info.position));
+        let page = snapshots.list(prefix, after).await?;
+        if page.is_empty() {
+            return Ok(infos);
+        }
+        infos.extend(page);
+    }
+}
+
+/// Every snapshot of one key, by position.
+pub(crate) async fn list_of(snapshots: &dyn Snapshots, key: &str) -> Result<Vec<SnapshotInfo>> {
+    let mut infos: Vec<SnapshotInfo> = Vec::new();
+    loop {
+        let after = infos.last().map(|info| (key, info.position));
+        let page = snapshots.list(key, after).await?;
+        let full = page.len() >= SNAPSHOT_LIST_MAX;
+        // A key stands before every longer one that begins with it.
+        let whole = page.last().is_some_and(|last| last.key == key);
+        infos.extend(page.into_iter().take_while(|info| info.key == key));
+        if !(full && whole) {
+            return Ok(infos);
+        }
+    }
 }

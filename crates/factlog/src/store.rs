@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::{
-    Appended, Batch, Count, Group, Page, Position, Read, Removal, Removed, Result, Snapshots, Timestamp,
+    Appended, Batch, Count, Group, Page, Position, Read, Removal, Removed, Result, Snapshots, StreamName,
+    Timestamp, Version,
 };
 
 /// Where a log is kept. Implementors keep eight promises, each a named test of the conformance suite:
@@ -41,6 +42,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The newest position; may be late, never ahead of [`Store::read`]; wakes for other processes' appends where it can,
     /// and closes with the store.
     fn head(&self) -> watch::Receiver<Position>;
+
+    /// The version of a stream, also when its newest events were removed; 0 for one that never was.
+    async fn version(&self, stream: &StreamName) -> Result<Version>;
 
     /// How many events, by what.
     async fn count(&self, count: &Count) -> Result<Vec<Group>>;

@@ -1,10 +1,17 @@
 //! One stream: ordered facts about one thing.
 
+mod find;
+mod state;
+
+use std::sync::Arc;
+
 use crate::reading::Reading;
 use crate::{
-    Appended, Batch, Error, Event, EventLog, Expect, Filter, Invalid, Moment, NewEvent, Position, Read,
-    Result, StreamName, Version,
+    Appended, Batch, Error, Event, EventLog, Expect, Filter, Invalid, Moment, NewEvent, Position, Result,
+    StreamName, Version,
 };
+
+pub(crate) use self::state::{Folded, Remembered, key_of};
 
 /// A value that is folded from events.
 ///
@@ -39,14 +46,15 @@ pub struct StreamOf<'a> {
     name: StreamName,
     from: Version,
     until: Option<Moment>,
+    partial: bool,
 }
 
 impl<'a> StreamOf<'a> {
     pub(crate) fn new(log: &'a EventLog, name: StreamName) -> Self {
-        Self { log, name, from: Version(1), until: None }
+        Self { log, name, from: Version(1), until: None, partial: false }
     }
 
-    /// Only what has this version or a later one.
+    /// Only what has this version or a later one; a state is made of all versions.
     #[must_use]
     pub fn from(mut self, version: Version) -> Self {
         self.from = version;
@@ -60,29 +68,59 @@ impl<'a> StreamOf<'a> {
         self
     }
 
-    /// Its events in order, all of them: for bounds use [`StreamOf::events`].
-    pub fn read(&self) -> Reading {
-        self.log.read(Filter::stream(self.name.clone()))
+    /// Makes a state of what a removal has left.
+    #[must_use]
+    pub fn partial(mut self) -> Self {
+        self.partial = true;
+        self
     }
 
-    /// Its events in order, within [`StreamOf::from`] and [`StreamOf::at`].
-    pub async fn events(&self) -> Result<Vec<std::sync::Arc<Event>>> {
-        let mut reading = self.read();
+    fn filter(&self) -> Filter {
+        Filter::stream(self.name.clone())
+    }
+
+    /// Its events in order, all of them: for bounds use [`StreamOf::events`].
+    pub fn read(&self) -> Reading {
+        self.log.read(self.filter())
+    }
+
+    /// Its events in order, within [`StreamOf::from`] and [`StreamOf::at`]; no others are read, unless the moment is a
+    /// person's time, which may go back and forth.
+    pub async fn events(&self) -> Result<Vec<Arc<Event>>> {
         let mut events = Vec::new();
+        let after = if self.from <= Version(1) {
+            Position::START
+        } else {
+            let Some(first) = self.first_from(self.from).await? else { return Ok(events) };
+            Position(first.position.0 - 1)
+        };
+        let mut reading = self.read_until(self.until, after, self.from);
         while let Some(event) = reading.next().await {
             let event = event?;
-            if event.version >= self.from && self.until.is_none_or(|moment| moment.includes(&event)) {
+            if self.until.is_none_or(|moment| moment.includes(&event)) {
                 events.push(event);
+            } else if !matches!(self.until, Some(Moment::Time(_))) {
+                break;
             }
         }
         Ok(events)
     }
 
-    /// The version of its newest event; 0 when it has none.
+    /// Its events after a position, the next of which has this version or a later one, in pages that end near the moment.
+    fn read_until(&self, until: Option<Moment>, after: Position, next: Version) -> Reading {
+        let reading = self.read().after(after);
+        match until {
+            Some(Moment::Position(last)) => reading.before(Position(last.0.saturating_add(1))),
+            Some(Moment::Version(last)) => {
+                reading.limit(usize::try_from((last.0 + 1).saturating_sub(next.0)).unwrap_or(usize::MAX))
+            }
+            _ => reading,
+        }
+    }
+
+    /// Its version; 0 when nothing was ever appended to it. Removed events count.
     pub async fn version(&self) -> Result<Version> {
-        let read = Read::before(Filter::stream(self.name.clone()), Position::MAX).limit(1);
-        let page = self.log.store().read(&read).await?;
-        Ok(page.events.first().map_or(Version::NONE, |event| event.version))
+        self.log.store().version(&self.name).await
     }
 
     /// Appends events that all belong to it, if it is where it is expected.
@@ -96,17 +134,21 @@ impl<'a> StreamOf<'a> {
         self.log.append(Batch::new(events)?.expect(self.name.clone(), expect)?).await
     }
 
-    /// The value that its events make.
+    /// The value that its events make, within [`StreamOf::from`] and [`StreamOf::at`].
     ///
     /// # Errors
     /// `Invalid` when the fold refuses an event, saying which.
     pub async fn fold<S: Fold>(&self) -> Result<S> {
         let mut state = S::default();
         for event in self.events().await? {
-            state.apply(&event).map_err(|why| {
-                Error::invalid(format!("the event at position {} cannot be applied: {why}", event.position))
-            })?;
+            apply(&mut state, &event)?;
         }
         Ok(state)
     }
+}
+
+fn apply(state: &mut impl Fold, event: &Event) -> Result<()> {
+    state.apply(event).map_err(|why| {
+        Error::invalid(format!("the event at position {} cannot be applied: {why}", event.position))
+    })
 }

@@ -217,7 +217,7 @@ macro_rules! payloads {
 pub(crate) use payloads;
 
 /// Shows each field of an object; anything else has none.
-pub(crate) fn each_field(data: &str, mut take: impl FnMut(&str, &serde_json::value::RawValue)) {
+pub(crate) fn each_field<'d>(data: &'d str, mut take: impl FnMut(&str, &'d serde_json::value::RawValue)) {
     use std::borrow::Cow;
 
     use serde::de::{MapAccess, Visitor};
@@ -227,14 +227,14 @@ pub(crate) fn each_field(data: &str, mut take: impl FnMut(&str, &serde_json::val
     #[derive(Deserialize)]
     struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
     struct Fields<F>(F);
-    impl<'de, F: FnMut(&str, &RawValue)> Visitor<'de> for Fields<&mut F> {
+    impl<'de, F: FnMut(&str, &'de RawValue)> Visitor<'de> for Fields<&mut F> {
         type Value = ();
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("an object")
         }
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
             while let Some(key) = map.next_key::<Key<'de>>()? {
-                (self.0)(&key.0, map.next_value::<&RawValue>()?);
+                (self.0)(&key.0, map.next_value::<&'de RawValue>()?);
             }
             Ok(())
         }

@@ -2,16 +2,22 @@
 
 mod append;
 mod append_lines;
+mod at;
+mod blame;
 mod check;
 mod config;
 mod demo;
+mod diff;
 mod doctor;
+mod entities;
 mod export;
+mod fleet;
 mod follow;
 pub(crate) mod hook;
 mod hooks;
 mod import;
 mod list;
+mod projections;
 mod redact;
 mod replay;
 mod show;
@@ -106,6 +112,17 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Hooks(args) => hooks::run(&context, &args),
         Command::Doctor(args) => doctor::run(&context, &args).await,
         Command::Redact(args) => redact::run(&context, &args),
+        Command::Fleet(args) => fleet::run(&context, &args).await,
+        Command::Agents(args) => entities::agents(&context, &args).await,
+        Command::Tasks(args) => entities::tasks(&context, &args).await,
+        Command::Sessions(args) => entities::sessions(&context, &args).await,
+        Command::Memories(args) => entities::memories(&context, &args).await,
+        Command::Swarms(args) => entities::swarms(&context, &args).await,
+        Command::Worktrees(args) => entities::worktrees(&context, &args).await,
+        Command::Deployments(args) => entities::deployments(&context, &args).await,
+        Command::Diff(args) => diff::run(&context, &args).await,
+        Command::Blame(args) => blame::run(&context, &args).await,
+        Command::Projections(args) => projections::run(&context, &args).await,
         Command::Types(args) => types::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
         Command::Demo => demo::run().await,

@@ -7,6 +7,7 @@ mod listing;
 mod plain;
 mod pretty;
 mod table;
+mod things;
 mod whole;
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
@@ -17,6 +18,7 @@ use factlog::{Error, Result};
 pub(crate) use events::EventWriter;
 pub(crate) use listing::Listing;
 pub(crate) use pretty::pretty;
+pub(crate) use things::{Column, span, thing};
 
 /// How to write what is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -27,6 +27,19 @@ fn the_first_page_shows_the_commands_by_task() {
       export       Write events out, to import elsewhere
       types        The vocabulary: types of events, their fields and other names
 
+    Understand:
+      fleet        Who is doing what, since when, and who is stuck
+      agents       List agents, or show one
+      tasks        List tasks, or show one
+      sessions     List sessions, with tools, sub-agents and tokens
+      memories     List what agents keep, and who reads it
+      swarms       List swarms
+      worktrees    List worktrees, and their conflicts
+      deployments  List deployments
+      diff         What differs between two moments
+      blame        Which event changed a field
+      projections  The states folded from the log: list, show, rebuild
+
     Remember:
       snapshot     Save, show and list values remembered at a position
 

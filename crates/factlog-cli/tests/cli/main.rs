@@ -5,6 +5,7 @@
 mod append;
 mod append_stdin;
 mod demo;
+mod domain;
 mod failing;
 mod filters;
 mod finding;

@@ -33,10 +33,22 @@ pub(super) struct Heads {
     pub(super) clear_to: Position,
 }
 
+/// A stream's number, and its version, whether or not its events are still there.
 #[derive(Debug, Clone, Copy)]
-struct Head {
+pub(super) struct Head {
     sid: i64,
-    version: Version,
+    pub(super) version: Version,
+}
+
+pub(super) fn head_of(connection: &Connection, stream: &StreamName) -> Result<Option<Head>> {
+    let sql = "SELECT sid, max(removed_version, \
+               coalesce((SELECT max(version) FROM events e WHERE e.sid = s.sid), 0)) \
+               FROM streams s WHERE name = ?1";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let found = statement.query_row([stream.as_str()], |row| {
+        Ok(Head { sid: row.get(0)?, version: Version(row.get::<_, i64>(1)? as u64) })
+    });
+    found.optional().map_err(failed)
 }
 
 /// The heads and the file they are of, inside a write transaction.
@@ -121,16 +133,7 @@ impl OpenLedger<'_> {
         if let Some(head) = self.heads.streams.get(stream) {
             return Ok(Some(*head));
         }
-        let sql = "SELECT sid, max(removed_version, \
-                   coalesce((SELECT max(version) FROM events e WHERE e.sid = s.sid), 0)) \
-                   FROM streams s WHERE name = ?1";
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        let found = statement
-            .query_row([stream.as_str()], |row| {
-                Ok(Head { sid: row.get(0)?, version: Version(row.get::<_, i64>(1)? as u64) })
-            })
-            .optional()
-            .map_err(failed)?;
+        let found = head_of(self.connection, stream)?;
         if let Some(head) = found {
             self.remember(stream, head);
         }

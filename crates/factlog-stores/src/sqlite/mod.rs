@@ -24,12 +24,14 @@ use async_trait::async_trait;
 use factlog::limits::QUEUE_APPENDS_MAX;
 use factlog::{
     About, Appended, Batch, Condition, Count, Counter, Error, Filter, Group, Health, Keep, Page, Position,
-    Read, Removal, Removed, Report, Result, Revision, Snapshot, SnapshotInfo, Snapshots, Store,
+    Read, Removal, Removed, Report, Result, Revision, Snapshot, SnapshotInfo, Snapshots, Store, StreamName,
+    Version,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::readers::Readers;
 use self::shared::Shared;
+use self::snapshots::Forget;
 use self::writer::{Job, Prepared, Writer};
 use crate::{Open, system};
 
@@ -136,6 +138,11 @@ impl SqliteStore {
         answered.await.map_err(|_| closed())
     }
 
+    async fn forget_which(&self, key: &str, which: Forget) -> Result<u64> {
+        let key = key.to_owned();
+        self.ask(|answer| Job::Forget { key, which, answer }).await?
+    }
+
     /// Makes a batch ready on the caller's thread. Its conditions are looked at before the lock is taken; inside, only
     /// what came since.
     async fn prepare(&self, batch: Batch) -> Prepared {
@@ -205,6 +212,15 @@ impl Store for SqliteStore {
     fn head(&self) -> watch::Receiver<Position> {
         Shared::start_keeper(&self.shared);
         self.shared.subscribe()
+    }
+
+    async fn version(&self, stream: &StreamName) -> Result<Version> {
+        let stream = stream.clone();
+        self.readers
+            .with(move |reader| {
+                Ok(ledger::head_of(&reader.connection, &stream)?.map_or(Version::NONE, |head| head.version))
+            })
+            .await
     }
 
     async fn count(&self, count: &Count) -> Result<Vec<Group>> {
@@ -336,7 +352,10 @@ impl Snapshots for SqliteStore {
     }
 
     async fn forget(&self, key: &str, below: Position) -> Result<u64> {
-        let key = key.to_owned();
-        self.ask(|answer| Job::Forget { key, below, answer }).await?
+        self.forget_which(key, Forget::Below(below)).await
+    }
+
+    async fn forget_at(&self, key: &str, positions: &[Position]) -> Result<u64> {
+        self.forget_which(key, Forget::At(positions.to_vec())).await
     }
 }

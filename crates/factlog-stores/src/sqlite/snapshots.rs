@@ -62,7 +62,7 @@ pub(super) fn save(
         if let Some(newest) = newest.filter(|newest| *newest > number(position)) {
             return Err(older_snapshot(&key, position, Position(newest as u64)));
         }
-        forget(connection, &key, Position(u64::MAX))?;
+        forget(connection, &key, &Forget::Below(Position(u64::MAX)))?;
     }
     let revision = Revision(last.0 + 1);
     let saved_at = Timestamp::now().as_micros();
@@ -80,12 +80,27 @@ pub(super) fn save(
     Ok(revision)
 }
 
-pub(super) fn forget(connection: &Connection, key: &str, below: Position) -> Result<u64> {
-    connection
-        .prepare_cached("DELETE FROM snapshots WHERE key = ?1 AND position < ?2")
-        .and_then(|mut statement| statement.execute((key, number(below))))
-        .map(|rows| rows as u64)
-        .map_err(failed)
+/// Which snapshots of a key are dropped.
+pub(super) enum Forget {
+    Below(Position),
+    At(Vec<Position>),
+}
+
+pub(super) fn forget(connection: &Connection, key: &str, which: &Forget) -> Result<u64> {
+    let drop = |sql: &str, position: Position| {
+        connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute((key, number(position))))
+            .map(|rows| rows as u64)
+            .map_err(failed)
+    };
+    match which {
+        Forget::Below(below) => drop("DELETE FROM snapshots WHERE key = ?1 AND position < ?2", *below),
+        Forget::At(positions) => {
+            let sql = "DELETE FROM snapshots WHERE key = ?1 AND position = ?2";
+            positions.iter().map(|position| drop(sql, *position)).sum()
+        }
+    }
 }
 
 pub(super) fn list(
@@ -93,13 +108,14 @@ pub(super) fn list(
     prefix: &str,
     after: Option<(&str, Position)>,
 ) -> Result<Vec<SnapshotInfo>> {
-    let sql = "SELECT key, position, newest, revision, saved_at, length(CAST(data AS BLOB)) FROM snapshots \
-               WHERE (key, position) > (?1, ?2) AND substr(key, 1, length(?3)) = ?3 \
-               ORDER BY key, position LIMIT ?4";
+    // The length in bytes stands in the row's header: large values are not read for it.
+    let sql = "SELECT key, position, newest, revision, saved_at, octet_length(data) FROM snapshots \
+               WHERE (key, position) > (?1, ?2) ORDER BY key, position LIMIT ?3";
+    let after = after.filter(|(key, _)| *key >= prefix);
     let (key, position) = after.map_or((prefix, -1), |(key, position)| (key, number(position)));
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let rows = statement
-        .query_map((key, position, prefix, SNAPSHOT_LIST_MAX as i64), |row| {
+        .query_map((key, position, SNAPSHOT_LIST_MAX as i64), |row| {
             Ok(SnapshotInfo {
                 key: row.get(0)?,
                 position: Position(row.get::<_, i64>(1)? as u64),
@@ -110,5 +126,7 @@ pub(super) fn list(
             })
         })
         .map_err(failed)?;
-    rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    // Keys that begin alike stand together.
+    let infos = rows.take_while(|info| info.as_ref().map_or(true, |info| info.key.starts_with(prefix)));
+    infos.collect::<rusqlite::Result<_>>().map_err(failed)
 }

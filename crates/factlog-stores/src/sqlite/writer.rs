@@ -51,7 +51,7 @@ pub(super) enum Job {
     },
     Forget {
         key: String,
-        below: Position,
+        which: snapshots::Forget,
         answer: oneshot::Sender<Result<u64>>,
     },
     Remove {
@@ -289,8 +289,8 @@ impl Writer {
                 let mut undone = None;
                 (Answer::Saved(answer, told_apart(outcome.map_err(Failed::of), &mut undone)), undone)
             }
-            Job::Forget { key, below, answer } => {
-                let outcome = snapshots::forget(&self.connection, &key, below);
+            Job::Forget { key, which, answer } => {
+                let outcome = snapshots::forget(&self.connection, &key, &which);
                 let mut undone = None;
                 (Answer::Forgot(answer, told_apart(outcome.map_err(Failed::of), &mut undone)), undone)
             }

@@ -2,6 +2,7 @@
 
 mod killed;
 mod mounted;
+mod projecting;
 mod together;
 mod writer;
 
@@ -16,6 +17,7 @@ fn main() {
     if let Ok(role) = std::env::var(ROLE) {
         return match role.as_str() {
             "killed-writer" => writer::until_killed(),
+            "killed-projection" => projecting::until_killed(),
             "writer-in-turns" => writer::in_turns(),
             "full-disk" => mounted::on_a_full_disk(),
             "read-only" => mounted::on_a_read_only_disk(),
@@ -24,6 +26,10 @@ fn main() {
     }
     let trials = vec![
         Trial::test("every_acknowledged_event_survives_100_kills_exactly_once", killed::survives_100_kills),
+        Trial::test(
+            "a_projection_that_was_killed_knows_what_one_knows_that_never_stopped",
+            projecting::resumes_after_kills,
+        ),
         Trial::test("eight_processes_write_one_file_as_if_they_had_taken_turns", together::eight_processes),
         Trial::test("a_process_that_only_reads_follows_live", together::follows_live),
         Trial::test("a_full_disk_refuses_the_append_and_loses_nothing", mounted::full_disk),

@@ -4,6 +4,7 @@
 //! factlog::conformance!(MyBackend::new());
 //! ```
 
+mod aggregates;
 mod appending;
 mod following;
 mod limits;
@@ -11,6 +12,7 @@ mod random;
 mod reading;
 mod remembering;
 mod removing;
+mod time_travel;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use async_trait::async_trait;
 
 use crate::{Appended, Batch, EventLog, NewEvent, Store};
 
+pub use aggregates::*;
 pub use appending::*;
 pub use following::*;
 pub use limits::*;
@@ -26,6 +29,7 @@ pub use random::*;
 pub use reading::*;
 pub use remembering::*;
 pub use removing::*;
+pub use time_travel::*;
 
 /// A backend under test: one log, that can be opened again and again.
 #[async_trait]
@@ -100,6 +104,25 @@ macro_rules! conformance {
             a_projection_that_panics_ends_and_nobody_waits_for_ever,
             several_projections_share_one_reading,
             a_projection_at_a_moment_is_as_it_was,
+            a_projection_at_any_moment_is_what_a_fold_from_nothing_makes,
+            a_look_at_the_past_folds_only_the_events_since_the_state_before_it,
+            looking_back_remembers_nothing,
+            a_history_is_thinned_with_age,
+            a_large_state_is_kept_less_often,
+            a_new_revision_forgets_the_old_history_and_no_other_projection,
+            a_projection_whose_state_was_forgotten_begins_a_new_history,
+            two_runners_of_one_projection_do_not_harm_each_other,
+            a_removed_past_is_refused_and_a_state_kept_from_before_still_serves,
+            a_stream_is_remembered_at_every_hundredth_version_and_read_from_there,
+            the_state_of_a_stream_at_any_moment_is_what_a_fold_from_nothing_makes,
+            a_state_is_not_remembered_by_reading_it_nor_for_an_unknown_stream,
+            a_streams_states_are_thinned_with_age,
+            a_new_revision_of_an_aggregate_forgets_the_states_of_the_old_one,
+            a_second_one_that_remembers_the_same_ends_with_conflict,
+            a_stream_whose_versions_were_removed_has_no_state_unless_in_part,
+            a_streams_version_survives_the_removal_of_its_events,
+            a_version_of_a_stream_is_found_in_the_log,
+            a_state_on_which_an_append_is_decided_comes_with_its_version,
             the_largest_names_and_values_are_kept,
             a_batch_of_the_most_events_is_kept_and_one_more_refused,
             data_of_16_mib_is_kept_and_one_byte_more_refused,
@@ -108,6 +131,7 @@ macro_rules! conformance {
             snapshots_compare_and_set,
             a_newest_snapshot_is_not_overwritten_by_an_older_one,
             revisions_survive_forgetting,
+            snapshots_are_forgotten_one_by_one,
             snapshots_are_listed_in_order_after_any_of_them,
             a_missing_snapshot_is_none,
             snapshots_survive_opening_again,

@@ -87,6 +87,23 @@ pub async fn snapshots_are_listed_in_order_after_any_of_them(backend: Arc<dyn Ba
     assert_eq!(list("a", Some(("a/2", 5))).await, []);
 }
 
+pub async fn snapshots_are_forgotten_one_by_one(backend: Arc<dyn Backend>) {
+    let log = open(&backend).await;
+    for (key, position) in [("a", 1), ("a", 2), ("a", 3), ("a/b", 2)] {
+        save(&log, key, position, Keep::History).await.unwrap();
+    }
+    let forget = async |positions: &[u64]| {
+        let positions: Vec<Position> = positions.iter().copied().map(Position).collect();
+        log.snapshots().forget_at("a", &positions).await.unwrap()
+    };
+    assert_eq!(forget(&[]).await, 0);
+    assert_eq!(forget(&[2, 7]).await, 1);
+    assert_eq!([found(&log, "a", 2).await, found(&log, "a", 3).await], [Some(1), Some(3)]);
+    assert_eq!(found(&log, "a/b", 2).await, Some(2), "another key's stay");
+    assert_eq!(forget(&[1, 2, 3]).await, 2);
+    assert_eq!(save(&log, "a", 1, Keep::History).await.unwrap(), Revision(4), "its saves are counted on");
+}
+
 /// Origin A: asking for a snapshot that does not exist threw a syntax error.
 pub async fn a_missing_snapshot_is_none(backend: Arc<dyn Backend>) {
     let log = open(&backend).await;

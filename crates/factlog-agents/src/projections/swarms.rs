@@ -1,0 +1,267 @@
+//! Swarms: who belongs to each, what it aims at, how far it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use factlog::{Event, Filter, Invalid, Json, Projection, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Entities, filter_of, later, set, when};
+use crate::record::small;
+use crate::vocabulary::Payload;
+
+/// How a swarm goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SwarmStatus {
+    /// It was never seen to begin.
+    #[default]
+    Unknown,
+    /// It is at work.
+    Active,
+    /// It was shut down.
+    Terminated,
+    /// Its agents went apart.
+    Disbanded,
+}
+
+/// A swarm, as far as the log tells of it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Swarm {
+    /// Its id.
+    pub swarm_id: String,
+    /// How it goes.
+    pub status: SwarmStatus,
+    /// How its agents are connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topology: Option<String>,
+    /// How they work together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
+    /// What is aimed at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective: Option<String>,
+    /// Who leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
+    /// Who belongs to it.
+    pub members: BTreeSet<String>,
+    /// How many agents there are, as it says; its members where it does not.
+    pub agent_count: u64,
+    /// How many there may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_agents: Option<u64>,
+    /// Where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// What it has reached.
+    pub milestones: Vec<Milestone>,
+    /// The tasks it was given.
+    pub tasks: BTreeSet<String>,
+    /// What it was asked to decide, by id.
+    pub consensus: BTreeMap<String, Consensus>,
+    /// Its errors.
+    pub error_count: u64,
+    /// The last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// Figures from its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Json>,
+    /// Why it ended, or why it has another size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// When it was last heard of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+}
+
+/// A point that was aimed at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Milestone {
+    /// Its id.
+    pub milestone_id: String,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When it was reached.
+    pub reached_at: Timestamp,
+}
+
+/// A question to the swarm.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Consensus {
+    /// What is to be decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Json>,
+    /// How votes are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voting_strategy: Option<String>,
+    /// When it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<Timestamp>,
+    /// What was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Json>,
+    /// Whether they agreed; none as long as they have not decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reached: Option<bool>,
+    /// When it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<Timestamp>,
+}
+
+impl Swarm {
+    fn begin(&mut self, at: Timestamp) {
+        if self.ended_at.is_none_or(|ended| at > ended) {
+            self.status = SwarmStatus::Active;
+            self.ended_at = None;
+        }
+        self.started_at = Some(self.started_at.map_or(at, |known| known.min(at)));
+    }
+
+    fn end(&mut self, status: SwarmStatus, at: Timestamp, reason: Option<String>) {
+        self.status = status;
+        self.ended_at = Some(at);
+        set(&mut self.reason, reason);
+    }
+
+    fn join(&mut self, agent: String) {
+        self.members.insert(agent);
+        self.agent_count = self.agent_count.max(self.members.len() as u64);
+    }
+}
+
+/// All swarms.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Swarms {
+    swarms: BTreeMap<String, Swarm>,
+}
+
+impl Projection for Swarms {
+    const NAME: &'static str = "swarms";
+    const REVISION: u32 = 1;
+
+    fn filter() -> Filter {
+        filter_of(&["swarm"], &[])
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<(), Invalid> {
+        if let Some(payload) = Payload::of(event) {
+            self.take(event, payload);
+        }
+        Ok(())
+    }
+}
+
+impl Swarms {
+    fn swarm(&mut self, event: &Event, id: &str) -> &mut Swarm {
+        let swarm = self.swarms.entry(id.to_owned()).or_default();
+        if swarm.swarm_id.is_empty() {
+            id.clone_into(&mut swarm.swarm_id);
+        }
+        later(&mut swarm.updated_at, event.time());
+        swarm
+    }
+
+    fn take(&mut self, event: &Event, payload: Payload) {
+        match payload {
+            Payload::SwarmInitialized(began) => {
+                let swarm = self.swarm(event, &began.swarm_id);
+                swarm.begin(when(began.initialized_at, event));
+                set(&mut swarm.topology, began.topology);
+                set(&mut swarm.max_agents, began.max_agents);
+            }
+            Payload::SwarmFormed(formed) => {
+                let swarm = self.swarm(event, &formed.swarm_id);
+                swarm.begin(event.time());
+                set(&mut swarm.objective, formed.objective);
+                set(&mut swarm.strategy, formed.strategy);
+                for member in formed.initial_members.into_iter().flatten().chain(formed.leader.clone()) {
+                    swarm.join(member);
+                }
+                set(&mut swarm.leader, formed.leader);
+            }
+            Payload::SwarmJoined(joined) => self.swarm(event, &joined.swarm_id).join(joined.agent_id),
+            Payload::SwarmLeft(left) => {
+                let swarm = self.swarm(event, &left.swarm_id);
+                if swarm.members.remove(&left.agent_id) {
+                    swarm.agent_count = swarm.agent_count.saturating_sub(1);
+                }
+            }
+            Payload::SwarmScaled(scaled) => {
+                let swarm = self.swarm(event, &scaled.swarm_id);
+                swarm.agent_count = scaled.new_agent_count.unwrap_or(swarm.agent_count);
+                set(&mut swarm.reason, scaled.reason);
+            }
+            Payload::SwarmPhaseChanged(changed) => {
+                self.swarm(event, &changed.swarm_id).phase = Some(changed.new_phase);
+            }
+            Payload::SwarmMilestoneReached(reached) => {
+                let reached_at = when(reached.reached_at, event);
+                let swarm = self.swarm(event, &reached.swarm_id);
+                if !swarm.milestones.iter().any(|known| known.milestone_id == reached.milestone_id) {
+                    let (milestone_id, name) = (reached.milestone_id, reached.name);
+                    swarm.milestones.push(Milestone { milestone_id, name, reached_at });
+                }
+            }
+            Payload::SwarmError(failed) => {
+                let swarm = self.swarm(event, &failed.swarm_id);
+                swarm.error_count += 1;
+                set(&mut swarm.last_error, failed.error);
+            }
+            other => self.take_decision(event, other),
+        }
+    }
+
+    /// What a swarm is given, what it decides, and how it ends.
+    fn take_decision(&mut self, event: &Event, payload: Payload) {
+        match payload {
+            Payload::SwarmTaskAssigned(assigned) => {
+                self.swarm(event, &assigned.swarm_id).tasks.insert(assigned.task_id);
+            }
+            Payload::SwarmConsensusRequest(asked) => {
+                let swarm = self.swarm(event, &asked.swarm_id);
+                let consensus = swarm.consensus.entry(asked.consensus_id).or_default();
+                consensus.proposal = small(asked.proposal);
+                consensus.voting_strategy = asked.voting_strategy;
+                consensus.asked_at = Some(event.time());
+            }
+            Payload::SwarmConsensusReached(reached) => {
+                let swarm = self.swarm(event, &reached.swarm_id);
+                let consensus = swarm.consensus.entry(reached.consensus_id).or_default();
+                consensus.decision = small(reached.decision);
+                consensus.reached = Some(reached.consensus.unwrap_or(true));
+                consensus.decided_at = Some(event.time());
+            }
+            Payload::SwarmTerminated(ended) => {
+                let at = when(ended.terminated_at, event);
+                let swarm = self.swarm(event, &ended.swarm_id);
+                swarm.end(SwarmStatus::Terminated, at, ended.reason);
+                set(&mut swarm.metrics, small(ended.metrics));
+            }
+            Payload::SwarmDisbanded(ended) => {
+                self.swarm(event, &ended.swarm_id).end(SwarmStatus::Disbanded, event.time(), ended.reason);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Entities for Swarms {
+    type Entity = Swarm;
+    const NOUN: &'static str = "swarm";
+
+    fn entities(&self) -> &BTreeMap<String, Swarm> {
+        &self.swarms
+    }
+}

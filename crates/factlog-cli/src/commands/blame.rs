@@ -1,0 +1,103 @@
+//! `factlog blame`: which event changed a field.
+
+use factlog::{Error, EventLog, Moment, Position, StreamName};
+use factlog_agents::projections::{
+    Agents, Deployments, Entities, Memories, Sessions, Swarms, Tasks, Worktrees,
+};
+use factlog_agents::{Blame, blame};
+use serde_json::{Value, json};
+
+use super::Context;
+use super::at::moment;
+use super::diff::cell;
+use crate::cli::BlameArgs;
+use crate::failure::Outcome;
+use crate::output::Listing;
+
+pub(crate) async fn run(context: &Context, args: &BlameArgs) -> Outcome {
+    let format = context.format("blame", Listing::FORMATS)?;
+    let stream: StreamName = args.stream.parse()?;
+    let log = context.open().await?;
+    let through = match &args.at.at {
+        None => None,
+        Some(at) => match moment(&log, "--at", at, Some(&stream)).await? {
+            Moment::Position(position) => Some(position),
+            _ => {
+                return Err(Error::invalid("--at: blame looks back from a position, or a version")
+                    .with_hint("write --at 42, or --at v3")
+                    .into());
+            }
+        },
+    };
+    let mut changes = match stream.category() {
+        "agent" => of::<Agents>(&log, args, &stream, through).await?,
+        "task" => of::<Tasks>(&log, args, &stream, through).await?,
+        "memory" => of::<Memories>(&log, args, &stream, through).await?,
+        "session" => of::<Sessions>(&log, args, &stream, through).await?,
+        "swarm" => of::<Swarms>(&log, args, &stream, through).await?,
+        "worktree" => of::<Worktrees>(&log, args, &stream, through).await?,
+        "deployment" => of::<Deployments>(&log, args, &stream, through).await?,
+        other => {
+            return Err(Error::invalid(format!("nothing is folded from streams of the category {other:?}"))
+                .with_hint("name a stream such as task-42, agent-agent-7 or session-8c00ac51")
+                .into());
+        }
+    };
+    if !args.all {
+        changes = last_of_each(changes);
+    }
+    listing(&changes).print(format)?;
+    Ok(log.close().await?)
+}
+
+async fn of<P: Entities>(
+    log: &EventLog,
+    args: &BlameArgs,
+    stream: &StreamName,
+    through: Option<Position>,
+) -> Outcome<Vec<Blame>> {
+    let id = stream.split_once('-').map_or(stream.as_str(), |(_, id)| id);
+    Ok(blame::<P>(log, id, args.field.as_deref(), through).await?)
+}
+
+/// The last change of each field, in the order of the log.
+fn last_of_each(changes: Vec<Blame>) -> Vec<Blame> {
+    let mut last: Vec<Blame> = Vec::new();
+    for change in changes {
+        last.retain(|known| known.field != change.field);
+        last.push(change);
+    }
+    last
+}
+
+fn listing(changes: &[Blame]) -> Listing {
+    let rows = changes.iter().map(|change| {
+        let event = &change.event;
+        vec![
+            event.position.to_string(),
+            event.time().to_string()[..19].replace('T', " "),
+            event.event_type.to_string(),
+            event.source.as_ref().map(ToString::to_string).unwrap_or_default(),
+            change.field.clone(),
+            cell(&change.before),
+            cell(&change.after),
+        ]
+    });
+    let json: Vec<Value> = changes
+        .iter()
+        .map(|change| {
+            let event = &change.event;
+            json!({"field": change.field, "before": change.before, "after": change.after,
+                "position": event.position, "id": event.id, "stream": event.stream, "version": event.version,
+                "type": event.event_type, "source": event.source, "time": event.time()})
+        })
+        .collect();
+    Listing {
+        headings: ["POSITION", "TIME (UTC)", "TYPE", "SOURCE", "FIELD", "BEFORE", "AFTER"]
+            .map(str::to_owned)
+            .into(),
+        rows: rows.collect(),
+        numbers: vec![0],
+        json: json.into(),
+    }
+}
