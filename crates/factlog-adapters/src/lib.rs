@@ -8,6 +8,7 @@
 //! | Sessions of Gemini CLI | [`gemini::import`] | |
 //! | Hooks of all three | [`hook::event`] | |
 //! | Scopecraft's event files | [`scopecraft::import`] | |
+//! | Archives, of events that leave a log | [`archive::restore`] | [`archive::Archive`] |
 //! | CloudEvents 1.0.2 | | [`cloudevents::to_cloud_event`] |
 //!
 //! Every import keeps the same rules. It is **tolerant**: a line that cannot be taken is named with its file, its
@@ -57,6 +58,7 @@ mod source;
 mod tool;
 
 // Out.
+pub mod archive;
 pub mod cloudevents;
 
 pub use import::Intake;

@@ -5,6 +5,7 @@ mod domain;
 mod keep;
 mod look;
 mod record;
+mod retain;
 
 use clap::{Parser, Subcommand};
 
@@ -22,6 +23,7 @@ pub(crate) use look::{
     ExportArgs, FollowArgs, ListArgs, ReplayArgs, ShowArgs, SliceArgs, StatsArgs, StreamsArgs,
 };
 pub(crate) use record::{AppendArgs, ImportArgs, ImportFrom, ImportHow, WatchArgs, WatchWhat};
+pub(crate) use retain::{ArchiveAction, ArchiveArgs, RetentionAction, RetentionArgs, RetentionRuleArgs};
 
 /// The page of `factlog --help`: commands by task. A test checks that every command is named.
 const HELP: &str = "\
@@ -65,6 +67,8 @@ Remember:
 Look after:
   check        Read everything and say what is wrong
   health       Say how the log is doing
+  retention    Say what old events would go, and remove them
+  archive      Move old events into files, and bring them back
   doctor       Find out what keeps the recording from working
   redact       Test what would be taken out of a file as a secret
   config       Show the settings and where each came from
@@ -138,6 +142,8 @@ pub(crate) enum Command {
     /// Say how the log is doing; exit 1 when it takes no appends
     #[command(after_help = "Example:\n  factlog health --format json")]
     Health,
+    Retention(RetentionArgs),
+    Archive(ArchiveArgs),
     Doctor(DoctorArgs),
     Redact(RedactArgs),
     Config(ConfigArgs),

@@ -16,6 +16,23 @@ use crate::person_time::{self, End};
 #[derive(Debug, Args, Clone, Default)]
 #[command(next_help_heading = "Which events (each list flag also as --not-...)")]
 pub(crate) struct FilterArgs {
+    #[command(flatten)]
+    pub(crate) fields: FieldArgs,
+    /// From this time on (2026-11-20, today, 2h ago ...), or from this position
+    #[arg(long, value_name = "TIME|POSITION")]
+    pub(crate) from: Option<String>,
+    /// Before this time (a bare date is included), or before this position
+    #[arg(long, value_name = "TIME|POSITION")]
+    to: Option<String>,
+    /// Times are when an event was recorded, not when it happened
+    #[arg(long)]
+    recorded: bool,
+}
+
+/// Which events, by all but their place and time.
+#[derive(Debug, Args, Clone, Default)]
+#[command(next_help_heading = "Which events (each list flag also as --not-...)")]
+pub(crate) struct FieldArgs {
     /// Of this stream; may be given several times, like all flags with a list
     #[arg(long)]
     stream: Vec<String>,
@@ -61,15 +78,6 @@ pub(crate) struct FilterArgs {
     /// With this text in their data; upper and lower case are the same
     #[arg(long)]
     text: Option<String>,
-    /// From this time on (2026-11-20, today, 2h ago ...), or from this position
-    #[arg(long, value_name = "TIME|POSITION")]
-    pub(crate) from: Option<String>,
-    /// Before this time (a bare date is included), or before this position
-    #[arg(long, value_name = "TIME|POSITION")]
-    to: Option<String>,
-    /// Times are when an event was recorded, not when it happened
-    #[arg(long)]
-    recorded: bool,
 
     #[arg(long, value_name = "STREAM", hide = true)]
     not_stream: Vec<String>,
@@ -193,7 +201,7 @@ impl FilterArgs {
     /// # Errors
     /// `Invalid`, naming the flag.
     pub(crate) fn selection(&self) -> Result<Selection> {
-        let mut selection = Selection { filter: self.fields()?, ..Selection::default() };
+        let mut selection = Selection { filter: self.fields.filter()?, ..Selection::default() };
         let mut time = TimeRange::default();
         match self.from.as_deref().map(|text| bound("--from", text, End::From)).transpose()? {
             Some(Bound::Position(position)) => selection.after = Position(position.0.saturating_sub(1)),
@@ -214,8 +222,14 @@ impl FilterArgs {
     pub(crate) fn clock<'a>(&self, filter: &'a mut Filter) -> &'a mut TimeRange {
         if self.recorded { &mut filter.recorded } else { &mut filter.time }
     }
+}
 
-    fn fields(&self) -> Result<Filter> {
+impl FieldArgs {
+    /// What the flags say.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the flag.
+    pub(crate) fn filter(&self) -> Result<Filter> {
         let here = std::env::current_dir().ok();
         let here = here.as_deref().and_then(Path::to_str);
         let not = Filter {
@@ -250,10 +264,9 @@ impl FilterArgs {
             tools: all("--tool", &self.tool)?,
             priorities: all("--priority", &self.priority)?,
             ids: all("--id", &self.id)?,
-            time: TimeRange::default(),
-            recorded: TimeRange::default(),
             text: self.text.clone(),
             not: (!not.is_all()).then(|| Box::new(not)),
+            ..Filter::all()
         })
     }
 }

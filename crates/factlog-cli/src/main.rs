@@ -9,6 +9,7 @@ mod filter_args;
 mod flag;
 mod output;
 mod person_time;
+mod retention_rules;
 mod settings;
 mod state;
 

@@ -1,9 +1,11 @@
 //! Times as people write them. A time without an offset is UTC.
 
+use std::time::Duration;
+
 use factlog::{Error, Result, Timestamp};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{Span, ToSpan, Zoned};
+use jiff::{Span, SpanRelativeTo, ToSpan, Zoned};
 
 /// Which end of a range a time stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +69,17 @@ pub(crate) fn period(text: &str, now: Timestamp) -> Result<Option<Timestamp>> {
     }
 }
 
-/// A span in milliseconds: `90s`, `30m`, `12h`, `7d`, `2w`; none for any other text.
-pub(crate) fn span_ms(text: &str) -> Option<u64> {
-    const UNITS: [(char, u64); 5] =
-        [('s', 1_000), ('m', 60_000), ('h', 3_600_000), ('d', 86_400_000), ('w', 604_800_000)];
-    let (_, milliseconds) = UNITS.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
-    span(text)?;
-    text[..text.len() - 1].parse::<u64>().ok()?.checked_mul(milliseconds)
+/// A length of time: `90s`, `30m`, `12h`, `7d`, `2w`.
+///
+/// # Errors
+/// `Invalid`, with the ways to write it.
+pub(crate) fn age(text: &str) -> Result<Duration> {
+    let long = span(text).and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    let long = long.and_then(|long| Duration::try_from(long).ok());
+    long.ok_or_else(|| {
+        Error::invalid(format!("{text:?} is no age"))
+            .with_hint("an age is a number and a unit: 90s, 30m, 12h, 30d or 8w")
+    })
 }
 
 /// `90s`, `30m`, `12h`, `7d`, `2w`.
@@ -123,6 +129,13 @@ mod tests {
         }
         for text in ["", "soon", "7x", "2026-13-01", "d", "-1d"] {
             assert!(parse(text, End::From, now).is_err(), "{text}");
+        }
+        for (text, seconds) in [("90s", 90), ("30d", 30 * 24 * 60 * 60), ("2w", 14 * 24 * 60 * 60), ("0s", 0)]
+        {
+            assert_eq!(age(text).unwrap(), Duration::from_secs(seconds), "{text}");
+        }
+        for text in ["30", "d", "-1d", "1y", "30 d"] {
+            assert!(age(text).is_err(), "{text}");
         }
         assert_eq!(parse_future("30m", now).unwrap().to_string(), "2026-11-21T00:14:30.000000Z");
     }

@@ -10,6 +10,7 @@ use factlog_agents::Prices;
 use serde::{Deserialize, Serialize};
 
 use crate::output::Format;
+use crate::retention_rules::{RetentionSettings, RuleTables};
 
 /// The log where nothing else is said.
 const STORE_DEFAULT: &str = "sqlite:factlog.db";
@@ -25,6 +26,7 @@ struct File {
     format: Option<String>,
     redact: Option<Rules>,
     prices: Option<Prices>,
+    retention: Option<RuleTables>,
 }
 
 /// One setting with its origin.
@@ -44,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) redact: Rules,
     /// What tokens cost, where anything says it.
     pub(crate) prices: Prices,
+    /// What is kept how long.
+    pub(crate) retention: RetentionSettings,
 }
 
 /// The world that settings are read from; tests give their own.
@@ -83,7 +87,7 @@ impl Settings {
                 Some((value, path)) => Setting {
                     name,
                     value: Some(if name == "store" { beside(path, value) } else { value }),
-                    origin: format!("file {}", path.display()),
+                    origin: origin(path),
                 },
                 None => Setting { name, value: default.map(str::to_owned), origin: "default".to_owned() },
             }
@@ -94,7 +98,11 @@ impl Settings {
             format: pick("format", format, None, |file| &file.format),
             prices: files.iter().find_map(|(file, _)| file.prices.clone()).unwrap_or_default(),
             redact: rules(&files, user_file(world.variable).as_deref()),
+            retention: RetentionSettings::default(),
         };
+        let user = user_file(world.variable);
+        let home = (world.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        settings.retention = retention(&files, &settings.store, user.as_deref(), home.as_deref());
         settings.store.value = settings.store.value.map(|url| at_home(url, world.variable));
         settings.format()?;
         Ok(settings)
@@ -132,6 +140,33 @@ fn rules(files: &[(File, PathBuf)], user: Option<&Path>) -> Rules {
     all
 }
 
+/// The rules of the first file that has some. Those of a project do not hold for the log that the user's own file names:
+/// a project that was cloned must not remove events from the person's log.
+fn retention(
+    files: &[(File, PathBuf)],
+    store: &Setting,
+    user: Option<&Path>,
+    home: Option<&Path>,
+) -> RetentionSettings {
+    let is_users_log = user.is_some_and(|user| store.origin == origin(user));
+    let mut retention = RetentionSettings::default();
+    for (file, path) in files {
+        let Some(rules) = &file.retention else { continue };
+        if is_users_log && user != Some(path.as_path()) {
+            retention.passed_over = Some(path.clone());
+            continue;
+        }
+        retention.rules = Some((rules.clone().meant_from(path.parent(), home), path.clone()));
+        break;
+    }
+    retention
+}
+
+/// How people are told of a setting in a file.
+fn origin(path: &Path) -> String {
+    format!("file {}", path.display())
+}
+
 fn project_file(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().map(|folder| folder.join(PROJECT_FILE)).find(|path| path.is_file())
 }
@@ -148,8 +183,9 @@ fn read(path: &Path) -> Result<File> {
     let text = fs::read_to_string(path)
         .map_err(|cause| Error::invalid(format!("{}: {cause}", path.display())).with_cause(cause))?;
     toml::from_str(&text).map_err(|cause| {
-        Error::invalid(format!("{}: {}", path.display(), cause.to_string().trim_end()))
-            .with_hint("the settings are `store`, `format` and the tables [redact] and [prices]")
+        Error::invalid(format!("{}: {}", path.display(), cause.to_string().trim_end())).with_hint(
+            "the settings are `store`, `format`, the tables [redact] and [prices], and [[retention.rules]]",
+        )
     })
 }
 

@@ -233,6 +233,11 @@ impl Event {
         self.fact.occurred_at.unwrap_or(self.recorded_at)
     }
 
+    /// Whether its delivery had ended before a moment; it stays readable.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.fact.expires_at.is_some_and(|expires| expires < now)
+    }
+
     /// The wire form, in one line.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|error| unreachable!("checked JSON is JSON: {error}"))
@@ -434,7 +439,7 @@ impl NewEvent {
     ///
     /// # Errors
     /// `Invalid` when the metadata is no object.
-    pub fn note(&mut self, name: &str, value: &str) -> Result<()> {
+    pub fn note(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<()> {
         let entry = format!("{}:{}", Json::of(&name)?, Json::of(&value)?);
         let noted = match self.metadata.as_ref().map(Json::as_str) {
             None | Some("{}") => Ok(format!("{{{entry}}}")),

@@ -73,6 +73,9 @@ pub struct Filter {
     /// The store's time: recordedAt.
     #[serde(skip_serializing_if = "TimeRange::is_everything")]
     pub recorded: TimeRange,
+    /// When the delivery of an event ends: its expiresAt. An event without one never matches.
+    #[serde(skip_serializing_if = "TimeRange::is_everything")]
+    pub expires: TimeRange,
     /// A part of the data as stored; ASCII case does not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -102,6 +105,11 @@ impl TimeRange {
     /// Whether a moment is in.
     pub fn contains(&self, time: Timestamp) -> bool {
         self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
+    }
+
+    /// Whether it bounds something, and a moment that may be missing is in.
+    fn bounds_and_has(&self, time: Option<Timestamp>) -> bool {
+        !self.is_everything() && time.is_some_and(|time| self.contains(time))
     }
 }
 
@@ -184,6 +192,7 @@ impl Filter {
         fields!(self, event, required);
         self.time.contains(event.time())
             && self.recorded.contains(event.recorded_at)
+            && (self.expires.is_everything() || self.expires.bounds_and_has(event.expires_at))
             && self
                 .text
                 .as_deref()
@@ -200,8 +209,9 @@ impl Filter {
             };
         }
         fields!(self, event, enough);
-        (!self.time.is_everything() && self.time.contains(event.time()))
-            || (!self.recorded.is_everything() && self.recorded.contains(event.recorded_at))
+        self.time.bounds_and_has(Some(event.time()))
+            || self.recorded.bounds_and_has(Some(event.recorded_at))
+            || self.expires.bounds_and_has(event.expires_at)
             || self
                 .text
                 .as_deref()

@@ -72,3 +72,5 @@ pub const QUEUE_APPENDS_MAX: usize = 4_096;
 pub const GROUP_EVENTS_MAX: usize = 1_000;
 /// Bytes that a writer gathers into one commit, one batch more at the most.
 pub const GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Rules of one retention.
+pub const RETENTION_RULES_MAX: usize = 1_000;

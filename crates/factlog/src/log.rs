@@ -11,8 +11,9 @@ use crate::removal::{RETENTION_STREAM, RemovedData};
 use crate::stream::StreamOf;
 use crate::tail::Tail;
 use crate::{
-    About, Appended, Batch, Count, Error, Event, EventId, Filter, Group, Health, IntoBatch, Moment, Position,
-    Read, Removal, Removed, Report, Result, Snapshots, Store, StreamName, TimeRange, Timestamp,
+    About, Appended, Batch, Compacted, Count, Error, Event, EventId, Filter, Group, Health, IntoBatch,
+    Moment, Position, Read, Removal, Removed, Report, Result, Snapshots, Store, StreamName, TimeRange,
+    Timestamp,
 };
 
 /// A log: cheap to clone, the same on every store.
@@ -158,6 +159,11 @@ impl EventLog {
         let removed = self.0.store.remove(removal).await;
         self.0.tail.clear();
         removed
+    }
+
+    /// Gives back the space on disk that removals have left.
+    pub async fn compact(&self) -> Result<Compacted> {
+        self.0.store.compact().await
     }
 
     /// The values it remembers.

@@ -49,8 +49,14 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// How many events, by what.
     async fn count(&self, count: &Count) -> Result<Vec<Group>>;
 
-    /// Takes events out: first an event that says so, then the rows.
+    /// Takes events out: first an event that says so, then the rows. A store may take many in several parts, each with
+    /// an event of its own; what an interruption leaves is the parts that were done.
     async fn remove(&self, removal: &Removal) -> Result<Removed>;
+
+    /// Gives back the space that removals have left, where there is such space. What is read stays the same.
+    async fn compact(&self) -> Result<Compacted> {
+        Ok(Compacted::default())
+    }
 
     /// The values it remembers.
     fn snapshots(&self) -> &dyn Snapshots;
@@ -100,6 +106,18 @@ pub struct Health {
     /// What is wrong, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+/// What a compaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Compacted {
+    /// Bytes on disk before.
+    pub before_bytes: u64,
+    /// Bytes on disk after.
+    pub after_bytes: u64,
+    /// Whether others were reading: the space comes back when they are done.
+    pub is_held: bool,
 }
 
 /// What a check found.

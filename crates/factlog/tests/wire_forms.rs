@@ -145,7 +145,8 @@ fn a_filter_is_written_as_it_always_was() {
         r#"{"streams":["task-1"],"categories":["task"],"types":["task:*"],"sources":["a"],"targets":["b"],"#,
         r#""correlation":["c"],"causation":["0192f0c1-7c1b-7a52-8f6e-3d1f0a9b2c4d"],"session":["s"],"user":["u"],"tags":["t"],"#,
         r#""files":["src/a.rs"],"tools":["Edit"],"priorities":["low"],"ids":["0192f0c1-7c1b-7a52-8f6e-3d1f0a9b2c4d"],"#,
-        r#""time":{"from":"2026-11-20T00:00:00.000000Z"},"recorded":{"to":"2026-11-21T00:00:00.000000Z"},"text":"x","#,
+        r#""time":{"from":"2026-11-20T00:00:00.000000Z"},"recorded":{"to":"2026-11-21T00:00:00.000000Z"},"#,
+        r#""expires":{"to":"2026-11-22T00:00:00.000000Z"},"text":"x","#,
         r#""not":{"sources":["z"]}}"#
     );
     let filter: Filter = serde_json::from_str(text).unwrap();

@@ -10,7 +10,7 @@ use crate::output::Listing;
 pub(crate) fn run(context: &Context, args: &ConfigArgs) -> Outcome {
     let ConfigAction::Show { origin } = args.action;
     let format = context.format("config show", Listing::FORMATS)?;
-    let settings = [&context.settings.store, &context.settings.format];
+    let settings = [&context.settings.store, &context.settings.format, &context.settings.retention_setting()];
     let mut headings = vec!["SETTING".to_owned(), "VALUE".to_owned()];
     if origin {
         headings.push("ORIGIN".to_owned());

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use factlog::{Error, EventLog, Moment, Projected, Timestamp};
+use factlog::{EventLog, Moment, Projected, Result, Timestamp};
 use factlog_agents::projections::{Agents, Sessions, Tasks};
 use factlog_agents::{AgentStatus, Fleet, Limits, Member, Prices};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -58,11 +58,9 @@ pub(crate) async fn run(context: &Context, args: &FleetArgs) -> Outcome {
 }
 
 fn limits(args: &FleetArgs) -> Outcome<Limits> {
-    let milliseconds = |flag: &str, text: &str| {
-        let span = person_time::span_ms(text);
-        span.ok_or_else(|| {
-            Error::invalid(format!("{flag}: {text:?} is no span")).with_hint("a span is 90s, 15m, 2h or 1d")
-        })
+    let milliseconds = |flag: &str, text: &str| -> Result<u64> {
+        let age = person_time::age(text).map_err(|error| error.context(flag))?;
+        Ok(u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
     };
     Ok(Limits {
         quiet_ms: milliseconds("--quiet", &args.quiet)?,

@@ -21,7 +21,7 @@ const REJECTED_SHOWN: usize = 20;
 /// Files of no known format that are named.
 const UNKNOWN_SHOWN: usize = 10;
 
-const FORMATS: [Format; 3] = [Format::Table, Format::Json, Format::Jsonl];
+pub(super) const FORMATS: [Format; 3] = [Format::Table, Format::Json, Format::Jsonl];
 
 /// What to read, and how.
 #[derive(Default)]
@@ -152,7 +152,7 @@ pub(super) fn must_exist<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Re
     }
 }
 
-fn print(imported: &Imported, format: Format) -> Outcome {
+pub(super) fn print(imported: &Imported, format: Format) -> Outcome {
     let mut out = stdout();
     if format == Format::Table {
         writeln!(out, "read        {:>10}", imported.read)?;
@@ -185,10 +185,10 @@ fn print(imported: &Imported, format: Format) -> Outcome {
 }
 
 /// A bar on a terminal, and nothing elsewhere.
-struct Bar(Option<ProgressBar>);
+pub(super) struct Bar(Option<ProgressBar>);
 
 impl Bar {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let shown = std::io::stderr().is_terminal();
         Self(shown.then(|| {
             let bar = ProgressBar::no_length();
@@ -201,7 +201,7 @@ impl Bar {
         }))
     }
 
-    fn show(&self, progress: &Progress<'_>) {
+    pub(super) fn show(&self, progress: &Progress<'_>) {
         if let Some(bar) = &self.0 {
             if let Some(total) = progress.bytes_total {
                 bar.set_length(total);
@@ -211,7 +211,7 @@ impl Bar {
         }
     }
 
-    fn finish(&self) {
+    pub(super) fn finish(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }

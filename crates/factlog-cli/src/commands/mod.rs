@@ -4,6 +4,7 @@ mod append;
 mod append_lines;
 mod at;
 mod blame;
+mod archive;
 mod check;
 mod config;
 mod demo;
@@ -20,6 +21,7 @@ mod list;
 mod projections;
 mod redact;
 mod replay;
+mod retention;
 mod show;
 mod snapshot;
 mod stats;
@@ -124,6 +126,8 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Blame(args) => blame::run(&context, &args).await,
         Command::Projections(args) => projections::run(&context, &args).await,
         Command::Types(args) => types::run(&context, &args),
+        Command::Retention(args) => retention::run(&context, args).await,
+        Command::Archive(args) => archive::run(&context, args).await,
         Command::Config(args) => config::run(&context, &args),
         Command::Demo => demo::run().await,
         Command::Completions(_) | Command::Docs { .. } | Command::Hook(_) => Ok(()),

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use factlog::{Error, Event, EventId, EventLog, Filter, Position};
+use factlog::{Error, Event, EventId, EventLog, Filter, Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Context;
 use crate::cli::ShowArgs;
 use crate::failure::Outcome;
-use crate::output::{Format, pretty, stdout};
+use crate::output::{Format, expires, pretty, stdout};
 
 /// Causes of causes that are followed back.
 const CAUSES_MAX: usize = 100;
@@ -28,12 +28,7 @@ pub(crate) async fn run(context: &Context, args: &ShowArgs) -> Outcome {
     let format = context.format("show", &[Format::Table, Format::Json, Format::Jsonl])?;
     let log = context.open().await?;
     let Some(event) = find(&log, &args.event).await? else {
-        return Err(Error::not_found(format!("there is no event {}", args.event))
-            .with_hint(format!(
-                "give a position up to {}, an event's id, or the id another system gave it",
-                log.newest().await?
-            ))
-            .into());
+        return Err(missing(&log, &args.event).await?.into());
     };
     let mut causes: Vec<Arc<Event>> = Vec::new();
     let mut cause = event.causation_id;
@@ -57,6 +52,23 @@ pub(crate) async fn run(context: &Context, args: &ShowArgs) -> Outcome {
     }
     out.flush()?;
     Ok(log.close().await?)
+}
+
+/// Why there is no such event: it was removed, or never was.
+async fn missing(log: &EventLog, text: &str) -> Outcome<Error> {
+    let newest = log.newest().await?;
+    let position =
+        text.parse().ok().map(Position).filter(|position| (Position(1)..=newest).contains(position));
+    let removals = if position.is_some() { log.removals().await? } else { Vec::new() };
+    let gone = position.and_then(|position| removals.iter().find(|gone| gone.through >= position));
+    Ok(match gone {
+        None => Error::not_found(format!("there is no event {text}")).with_hint(format!(
+            "give a position up to {newest}, an event's id, or the id another system gave it"
+        )),
+        Some(_) => Error::not_found(format!("the event at position {text} was removed")).with_hint(
+            "`factlog list --stream log-retention --full` says why, and where it was archived if it was",
+        ),
+    })
 }
 
 /// What metadata says about another system's event.
@@ -109,7 +121,7 @@ fn table(out: &mut impl Write, shown: &Shown) -> Outcome {
     line("session", event.session_id.as_ref().map(ToString::to_string))?;
     line("user", event.user_id.as_ref().map(ToString::to_string))?;
     line("priority", event.priority.map(|priority| priority.as_str().to_owned()))?;
-    line("expires", event.expires_at.map(|time| time.to_string()))?;
+    line("expires", expires(event, Timestamp::now()))?;
     line("traceparent", event.traceparent.as_ref().map(ToString::to_string))?;
     line("tags", list(event.tags.iter().map(factlog::Tag::as_str).collect()))?;
     line("metadata", event.metadata.as_ref().map(ToString::to_string))?;

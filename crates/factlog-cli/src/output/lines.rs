@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use factlog::Event;
+use factlog::{Event, Timestamp};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -21,6 +21,8 @@ const AGENT_COLUMNS: usize = 12;
 const TYPE_COLUMNS: usize = 16;
 /// Characters of a sub-agent's id that are shown.
 const AGENT_ID_CHARACTERS: usize = 8;
+/// Before what happened, where the delivery of the event has ended.
+const EXPIRED: &str = "(expired) ";
 /// Between an agent and its sub-agent.
 const SUB_AGENT: char = '/';
 
@@ -52,12 +54,13 @@ impl Lines {
             let day = format!("{} {}, UTC{}", time.strftime("%A"), time.date(), time.strftime("%:z"));
             self.write(&mut text, &[(Style::new().bold(), day)]);
         }
+        let expired = if event.has_expired(Timestamp::now()) { EXPIRED } else { "" };
         let parts = [
             (Style::new().dimmed(), format!("{:>POSITION_COLUMNS$}  ", event.position.0)),
             (Style::new().dimmed(), format!("{}  ", time.strftime("%H:%M:%S"))),
             (Style::new(), format!("{}  ", fitted(&agent(event), AGENT_COLUMNS))),
             (style(&event.event_type), format!("{}  ", fitted(short(&event.event_type), TYPE_COLUMNS))),
-            (Style::new(), gist(event)),
+            (Style::new(), format!("{expired}{}", gist(event))),
         ];
         self.write(&mut text, &parts);
         text
@@ -214,6 +217,17 @@ mod tests {
         Sunday 2026-11-22, UTC+02:00
             7  01:00:00  claude-code   replied           全部の試験が通りました。🎉 全…
         "#);
+    }
+
+    /// Expiry ends delivery, not reading: the event is shown, and said to be expired.
+    #[test]
+    fn an_event_whose_delivery_has_ended_is_said_to_be_expired() {
+        let mut event = event("2020-01-01T10:00:00Z", None, "task:noted", &json!({"n": 1}));
+        let of = |event: &Event| Lines::new(80, false, TimeZone::UTC).add(event);
+        event.fact.expires_at = Some("2020-01-02T00:00:00Z".parse().unwrap());
+        assert!(of(&event).ends_with("(expired) session-1 {\"n\":1}\n"), "{}", of(&event));
+        event.fact.expires_at = Some("9999-01-01T00:00:00Z".parse().unwrap());
+        assert!(!of(&event).contains("expired"));
     }
 
     #[test]

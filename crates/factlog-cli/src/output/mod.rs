@@ -1,5 +1,6 @@
 //! How things are written: data to standard output, everything else to standard error.
 
+mod counting;
 mod events;
 mod gist;
 mod lines;
@@ -15,10 +16,12 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use clap::ValueEnum;
 use factlog::{Error, Result};
 
+pub(crate) use counting::Counting;
 pub(crate) use events::EventWriter;
 pub(crate) use listing::Listing;
 pub(crate) use pretty::pretty;
 pub(crate) use things::{Column, span, thing};
+pub(crate) use whole::expires;
 
 /// How to write what is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

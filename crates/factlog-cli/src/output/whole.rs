@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use factlog::{Event, Json};
+use factlog::{Event, Json, Timestamp};
 
 use super::pretty;
 
@@ -25,7 +25,7 @@ pub(super) fn whole(event: &Event) -> String {
         ("session", event.session_id.as_ref().map(ToString::to_string)),
         ("user", event.user_id.as_ref().map(ToString::to_string)),
         ("priority", event.priority.map(|priority| priority.as_str().to_owned())),
-        ("expires", event.expires_at.map(|time| time.to_string())),
+        ("expires", expires(event, Timestamp::now())),
         ("traceparent", event.traceparent.as_ref().map(ToString::to_string)),
         ("tags", Some(list(event.tags.iter().map(factlog::Tag::as_str)))),
         ("metadata", event.metadata.as_ref().map(|metadata| harmless(metadata.as_str()))),
@@ -39,6 +39,12 @@ pub(super) fn whole(event: &Event) -> String {
     }
     let _ = writeln!(shown, "{}", data(&event.data));
     shown
+}
+
+/// When the delivery of an event ends, and whether it has.
+pub(crate) fn expires(event: &Event, now: Timestamp) -> Option<String> {
+    let said = if event.has_expired(now) { " (expired)" } else { "" };
+    event.expires_at.map(|time| format!("{time}{said}"))
 }
 
 fn data(data: &Json) -> String {

@@ -4,6 +4,7 @@
 
 mod append;
 mod append_stdin;
+mod archive;
 mod demo;
 mod domain;
 mod failing;
@@ -18,6 +19,7 @@ mod import;
 mod pipes;
 mod read;
 mod refusing;
+mod retention;
 mod running;
 mod settings;
 mod show;

@@ -1,12 +1,14 @@
 //! What the writer knows of the log: heads in memory, the index on a miss.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use factlog::admission::{Known, Ledger};
 use factlog::{
     Batch, Error, EventType, Filter, NewEvent, Position, RETENTION_STREAM, Read, RemovedData, Result, Stamp,
     StreamName, Text, Timestamp, Version,
 };
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::query;
@@ -258,25 +260,54 @@ impl OpenLedger<'_> {
         self.connection.execute(sql, [events as i64]).map(|_| ()).map_err(failed)
     }
 
+    /// Those of these positions at which there is an event.
+    pub(super) fn still_there(&mut self, positions: &[i64]) -> Result<Vec<i64>> {
+        let sql = "SELECT e.position FROM rarray(?1) a CROSS JOIN events e ON e.position = a.value";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let rows = statement.query_map([values(positions)], |row| row.get(0)).map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
     /// Takes rows out; the event that tells of it is recorded already.
     pub(super) fn take_out(&mut self, positions: &[i64]) -> Result<()> {
-        let version = "UPDATE streams SET removed_version = max(removed_version, ?2) WHERE sid = ?1";
-        let delete = "DELETE FROM events WHERE position = ?1 RETURNING sid, version";
-        for position in positions {
-            let (sid, gone): (i64, i64) = self
-                .connection
-                .prepare_cached(delete)
-                .and_then(|mut statement| {
-                    statement.query_row([position], |row| Ok((row.get(0)?, row.get(1)?)))
-                })
-                .map_err(failed)?;
+        let versions = "SELECT e.sid, max(e.version) FROM rarray(?1) a CROSS JOIN events e ON e.position = a.value \
+                        GROUP BY e.sid";
+        let remember = "UPDATE streams SET removed_version = max(removed_version, ?2) WHERE sid = ?1";
+        let delete = "DELETE FROM events WHERE position IN rarray(?1)";
+        let count = positions.len();
+        let positions = values(positions);
+        let taken: Vec<(i64, i64)> = self
+            .connection
+            .prepare_cached(versions)
+            .and_then(|mut statement| {
+                let rows = statement.query_map([&positions], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                rows.collect()
+            })
+            .map_err(failed)?;
+        for last in taken {
             self.connection
-                .prepare_cached(version)
-                .and_then(|mut statement| statement.execute((sid, gone)))
+                .prepare_cached(remember)
+                .and_then(|mut statement| statement.execute(last))
                 .map_err(failed)?;
         }
-        self.count_removed(positions.len() as u64)
+        let deleted = self
+            .connection
+            .prepare_cached(delete)
+            .and_then(|mut statement| statement.execute([&positions]))
+            .map_err(failed)?;
+        if deleted != count {
+            return Err(Error::corrupt(
+                "the log's tables",
+                format!("{deleted} of {count} events could be removed"),
+            ));
+        }
+        self.count_removed(count as u64)
     }
+}
+
+/// Numbers as a table-valued function takes them.
+fn values(positions: &[i64]) -> Rc<Vec<Value>> {
+    Rc::new(positions.iter().copied().map(Value::from).collect())
 }
 
 impl Ledger for OpenLedger<'_> {

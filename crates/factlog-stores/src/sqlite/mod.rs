@@ -4,11 +4,13 @@
 //! number of processes may do so at once. docs/format.md shows the tables.
 
 mod check;
+mod compact;
 mod error;
 mod file;
 mod ledger;
 mod query;
 mod readers;
+mod removal;
 mod row;
 mod shared;
 mod snapshots;
@@ -23,9 +25,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use factlog::limits::QUEUE_APPENDS_MAX;
 use factlog::{
-    About, Appended, Batch, Condition, Count, Counter, Error, Filter, Group, Health, Keep, Page, Position,
-    Read, Removal, Removed, Report, Result, Revision, Snapshot, SnapshotInfo, Snapshots, Store, StreamName,
-    Version,
+    About, Appended, Batch, Compacted, Condition, Count, Counter, Error, Filter, Group, Health, Keep, Page,
+    Position, Read, Removal, Removed, Report, Result, Revision, Snapshot, SnapshotInfo, Snapshots, Store,
+    StreamName, Version,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -239,8 +241,11 @@ impl Store for SqliteStore {
     }
 
     async fn remove(&self, removal: &Removal) -> Result<Removed> {
-        let removal = Box::new(removal.clone());
-        self.ask(|answer| Job::Remove { removal, answer }).await?
+        self.remove_in_parts(removal).await
+    }
+
+    async fn compact(&self) -> Result<Compacted> {
+        self.ask(|answer| Job::Compact { answer }).await?
     }
 
     fn snapshots(&self) -> &dyn Snapshots {

@@ -60,6 +60,11 @@ impl Shared {
         }
     }
 
+    /// Which file, and how it is opened.
+    pub(super) fn options(&self) -> &SqliteOptions {
+        &self.options
+    }
+
     /// A receiver of the newest position; closed from the start when the store is.
     pub(super) fn subscribe(&self) -> watch::Receiver<Position> {
         lock(&self.published)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use factlog::admission::{self, Admission};
 use factlog::limits::{GROUP_BYTES_MAX, GROUP_EVENTS_MAX};
 use factlog::{
-    Appended, Batch, Error, ErrorKind, Keep, Position, Read, Removal, Removed, Result, Revision, Snapshot,
+    Appended, Batch, Compacted, Error, ErrorKind, Keep, Position, Removed, Result, Revision, Snapshot,
     Timestamp,
 };
 use rusqlite::Connection;
@@ -17,9 +17,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::{changed_nothing, told};
 use super::file::beside;
 use super::ledger::{Heads, OpenLedger};
-use super::row::Names;
+use super::removal::Part;
 use super::shared::Shared;
-use super::{query, snapshots};
+use super::{compact, snapshots};
 use crate::system;
 
 /// Groups up to this size are answered by the writer itself; larger ones by a thread of their own, so that the next
@@ -55,8 +55,11 @@ pub(super) enum Job {
         answer: oneshot::Sender<Result<u64>>,
     },
     Remove {
-        removal: Box<Removal>,
+        part: Box<Part>,
         answer: oneshot::Sender<Result<Removed>>,
+    },
+    Compact {
+        answer: oneshot::Sender<Result<Compacted>>,
     },
     Close {
         answer: oneshot::Sender<Result<()>>,
@@ -77,7 +80,6 @@ enum Answer {
     Saved(oneshot::Sender<Result<Revision>>, Result<Revision>),
     Forgot(oneshot::Sender<Result<u64>>, Result<u64>),
     Removed(oneshot::Sender<Result<Removed>>, Result<Removed>),
-    Closed(oneshot::Sender<Result<()>>),
 }
 
 impl Answer {
@@ -94,12 +96,16 @@ impl Answer {
             Self::Saved(answer, outcome) => drop(answer.send(or(outcome, undone))),
             Self::Forgot(answer, outcome) => drop(answer.send(or(outcome, undone))),
             Self::Removed(answer, outcome) => drop(answer.send(or(outcome, undone))),
-            Self::Closed(answer) => drop(answer.send(Ok(()))),
         }
     }
 }
 
 impl Job {
+    /// Whether it goes into no transaction with others.
+    fn is_alone(&self) -> bool {
+        matches!(self, Self::Close { .. } | Self::Compact { .. })
+    }
+
     fn weight(&self) -> (usize, usize) {
         match self {
             Self::Append { batches, .. } => batches.iter().fold((0, 0), |(events, bytes), prepared| {
@@ -119,6 +125,7 @@ impl Job {
             Self::Save { answer, .. } => drop(answer.send(Err(error.clone()))),
             Self::Forget { answer, .. } => drop(answer.send(Err(error.clone()))),
             Self::Remove { answer, .. } => drop(answer.send(Err(error.clone()))),
+            Self::Compact { answer } => drop(answer.send(Err(error.clone()))),
             Self::Close { answer } => drop(answer.send(Ok(()))),
         }
     }
@@ -169,12 +176,16 @@ impl Writer {
                 let _ = answer.send(closed);
                 return;
             }
+            if let Job::Compact { answer } = first {
+                let _ = answer.send(self.compact());
+                continue;
+            }
             self.gather(&jobs);
             let (mut events, mut bytes) = first.weight();
             let mut group = vec![first];
             while events < GROUP_EVENTS_MAX && bytes < GROUP_BYTES_MAX {
                 match jobs.try_recv() {
-                    Ok(job @ Job::Close { .. }) => {
+                    Ok(job) if job.is_alone() => {
                         left = Some(job);
                         break;
                     }
@@ -294,12 +305,12 @@ impl Writer {
                 let mut undone = None;
                 (Answer::Forgot(answer, told_apart(outcome.map_err(Failed::of), &mut undone)), undone)
             }
-            Job::Remove { removal, answer } => {
+            Job::Remove { part, answer } => {
                 let mut undone = None;
-                let outcome = self.remove(&removal);
+                let outcome = self.remove(&part);
                 (Answer::Removed(answer, told_apart(outcome, &mut undone)), undone)
             }
-            Job::Close { answer } => (Answer::Closed(answer), None),
+            Job::Compact { .. } | Job::Close { .. } => unreachable!("what is alone is in no group"),
         }
     }
 
@@ -324,14 +335,16 @@ impl Writer {
         }
     }
 
-    fn remove(&mut self, removal: &Removal) -> Result<Removed, Failed> {
-        let positions = self.positions_of(removal).map_err(|error| self.refused(error))?;
+    fn remove(&mut self, part: &Part) -> Result<Removed, Failed> {
+        let mut ledger = OpenLedger { connection: &self.connection, heads: &mut self.heads };
+        // Another process may have taken some of them out since they were looked for.
+        let positions = ledger.still_there(&part.positions).map_err(|error| self.refused(error))?;
         let count = positions.len() as u64;
         if count == 0 {
             return Ok(Removed { count, position: None });
         }
-        let batch =
-            Batch::of_removal(removal, self.heads.position, count).map_err(|error| self.refused(error))?;
+        let batch = Batch::of_removal(&part.removal, self.heads.position, count)
+            .map_err(|error| self.refused(error))?;
         let envelopes = super::ledger::envelopes(&batch);
         let appended = self.append(&Prepared { batch, envelopes, clear_to: Position::START })?;
         let mut ledger = OpenLedger { connection: &self.connection, heads: &mut self.heads };
@@ -339,20 +352,11 @@ impl Writer {
         Ok(Removed { count, position: Some(appended.last()) })
     }
 
-    /// Where the events stand that a removal means.
-    fn positions_of(&self, removal: &Removal) -> Result<Vec<i64>> {
-        let mut names = Names::default();
-        let mut read = Read::after(removal.effective_filter(), Position::START);
-        let mut positions = Vec::new();
-        loop {
-            let page = query::page(&self.connection, &mut names, &read)?;
-            let wanted = page.events.iter().take_while(|event| event.position <= removal.through);
-            positions.extend(wanted.map(|event| event.position.0 as i64));
-            if !page.more || page.next >= removal.through {
-                return Ok(positions);
-            }
-            read.cursor = read.cursor.at(page.next);
+    fn compact(&self) -> Result<Compacted> {
+        if let Some(error) = &self.stopped {
+            return Err(error.clone());
         }
+        compact::compact(self.shared.options())
     }
 
     /// Takes the transaction back, and forgets what was remembered of it.

@@ -146,6 +146,8 @@ macro_rules! conformance {
             removals_that_came_with_a_copy_are_known,
             positions_past_every_end_are_only_far_away,
             removal_survives_opening_again,
+            compaction_changes_nothing_that_is_read,
+            a_removal_of_many_events_is_said_to_the_last,
             a_check_of_a_good_log_finds_nothing,
             health_says_where_the_log_is,
         );

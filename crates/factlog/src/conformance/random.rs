@@ -56,6 +56,7 @@ fn random_event(rng: &mut Rng, number: u64, ids: &[EventId]) -> NewEvent {
         session_id: some(rng, |rng| pick(rng, &WORDS)),
         user_id: some(rng, |rng| pick(rng, &WORDS)),
         priority: some(rng, |rng| PRIORITIES[rng.usize(..4)]),
+        expires_at: some(rng, time),
         tags: random_tags(rng),
         ..fact(STREAMS[rng.usize(..STREAMS.len())], TYPES[rng.usize(..TYPES.len())], number)
     }
@@ -90,6 +91,7 @@ fn random_filter(rng: &mut Rng, ids: &[EventId], recorded: &[Timestamp]) -> Filt
         ids: if rng.usize(..8) == 0 { (0..20).map(|_| id(rng)).collect() } else { Vec::new() },
         time: range(rng, &time),
         recorded: range(rng, &|rng: &mut Rng| recorded[rng.usize(..recorded.len())]),
+        expires: range(rng, &time),
         text: (rng.usize(..6) == 0).then(|| TEXTS[rng.usize(..4)].to_owned()),
         not: None,
     }

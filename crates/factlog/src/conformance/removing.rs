@@ -189,6 +189,39 @@ pub async fn removal_survives_opening_again(backend: Arc<dyn Backend>) {
     assert_eq!((report.problems, report.events, report.removed), (Vec::<String>::new(), 2, 4));
 }
 
+/// A removal left its space in the file for ever.
+pub async fn compaction_changes_nothing_that_is_read(backend: Arc<dyn Backend>) {
+    let log = open(&backend).await;
+    fill(&log, "task-1", 2_000).await;
+    fill(&log, "task-2", 500).await;
+    remove(&log, stream("task-1"), 1_999).await;
+    let before = log.read(Filter::all()).collect().await.unwrap();
+    let compacted = log.compact().await.unwrap();
+    assert!(compacted.after_bytes <= compacted.before_bytes, "{compacted:?}");
+    assert_eq!(log.read(Filter::all()).collect().await.unwrap(), before);
+    let appended = log.append(fact("task-1", "task:noted", 1)).await.unwrap();
+    assert_eq!((appended.last(), appended.events[0].version), (Position(2_502), Version(2_001)));
+    assert_eq!(log.check().await.unwrap().problems, Vec::<String>::new());
+}
+
+/// A log of years is swept in one go; nothing of it may be left out or said twice, however a store does it.
+pub async fn a_removal_of_many_events_is_said_to_the_last(backend: Arc<dyn Backend>) {
+    let log = open(&backend).await;
+    for _ in 0..11 {
+        fill(&log, "task-1", 1_000).await;
+        fill(&log, "task-2", 1_000).await;
+    }
+    let removed = remove(&log, stream("task-1"), 21_500).await;
+    assert_eq!(removed.count, 11_000);
+    let said = log.removals().await.unwrap();
+    assert_eq!(said.iter().map(|gone| gone.count).sum::<u64>(), 11_000);
+    assert!(said.iter().all(|gone| gone.filter == stream("task-1")));
+    assert!(said.last().unwrap().through >= Position(21_000));
+    assert_eq!(removed.position, Some(log.newest().await.unwrap()));
+    assert_eq!(log.read(stream("task-2")).collect().await.unwrap().len(), 11_000);
+    assert_eq!(log.check().await.unwrap().problems, Vec::<String>::new());
+}
+
 pub async fn a_check_of_a_good_log_finds_nothing(backend: Arc<dyn Backend>) {
     let log = open(&backend).await;
     fill(&log, "task-1", 1_500).await;

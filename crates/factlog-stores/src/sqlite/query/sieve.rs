@@ -5,6 +5,8 @@ use rusqlite::types::ValueRef;
 
 /// A list of more tags than this is left to the filter.
 const TAGS_MAX: usize = 64;
+/// How the envelope column names the time at which an event expires.
+const EXPIRES: &str = "\"expiresAt\"";
 
 /// Holds back rows that a filter cannot match, and lets some through that it does not: the filter judges those. What is
 /// damaged and held back is found by a check, as what an index passes over is.
@@ -12,7 +14,7 @@ pub(super) struct Sieve {
     /// What the data must have.
     text: Option<TextSearch>,
     /// What the envelope must have: one text of each list.
-    tags: Vec<Vec<TextSearch>>,
+    envelope: Vec<Vec<TextSearch>>,
 }
 
 impl Sieve {
@@ -21,16 +23,17 @@ impl Sieve {
         let text = filter.text.as_deref().map(TextSearch::new);
         let lists = [("", &filter.tags), (FILE_TAG, &filter.files), (TOOL_TAG, &filter.tools)];
         let lists = lists.into_iter().filter(|(_, names)| (1..=TAGS_MAX).contains(&names.len()));
-        let tags: Vec<_> = lists
+        let envelope: Vec<_> = lists
             .filter_map(|(kind, names)| names.iter().map(|name| written(kind, name)).collect())
+            .chain((!filter.expires.is_everything()).then(|| vec![TextSearch::new(EXPIRES)]))
             .collect();
-        (text.is_some() || !tags.is_empty()).then_some(Self { text, tags })
+        (text.is_some() || !envelope.is_empty()).then_some(Self { text, envelope })
     }
 
     /// The columns to look at, each NULL where it does not matter.
     pub(super) fn columns(&self) -> [&'static str; 2] {
         [
-            if self.tags.is_empty() { "NULL" } else { "e.envelope" },
+            if self.envelope.is_empty() { "NULL" } else { "e.envelope" },
             if self.text.is_none() { "NULL" } else { "e.data" },
         ]
     }
@@ -38,14 +41,14 @@ impl Sieve {
     /// Whether a row with these columns may be meant. One that holds something else than it should is let through, for
     /// decoding to say so.
     pub(super) fn lets_through(&self, envelope: ValueRef<'_>, data: ValueRef<'_>) -> bool {
-        let has_tags = match envelope {
+        let has_envelope = match envelope {
             ValueRef::Text(envelope) => {
-                self.tags.iter().all(|tags| tags.iter().any(|tag| tag.finds(envelope)))
+                self.envelope.iter().all(|texts| texts.iter().any(|text| text.finds(envelope)))
             }
-            ValueRef::Null => self.tags.is_empty(),
+            ValueRef::Null => self.envelope.is_empty(),
             _ => true,
         };
-        has_tags
+        has_envelope
             && match (&self.text, data) {
                 (Some(text), ValueRef::Text(data)) => text.finds(data),
                 _ => true,
