@@ -84,6 +84,20 @@ pub(crate) fn filter_of(categories: &[&str], others: &[&str]) -> Filter {
     Filter { types, ..Filter::all() }
 }
 
+/// The state of a thing, made where it is not known yet.
+pub(crate) fn entity<'a, E: Default>(
+    entities: &'a mut BTreeMap<String, E>,
+    id: &str,
+    name: impl FnOnce(&mut E) -> &mut String,
+) -> &'a mut E {
+    let entity = entities.entry(id.to_owned()).or_default();
+    let name = name(entity);
+    if name.is_empty() {
+        id.clone_into(name);
+    }
+    entity
+}
+
 /// When something happened: as its payload says, else as its event does.
 pub(crate) fn when(stated: Option<Timestamp>, event: &Event) -> Timestamp {
     stated.unwrap_or_else(|| event.time())

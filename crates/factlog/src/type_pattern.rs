@@ -23,23 +23,29 @@ pub struct TypePattern {
     text: EventType,
     /// Bytes of the type, without a condition.
     type_bytes: usize,
+    has_star: bool,
 }
 
 impl TypePattern {
     /// Whether it stands for this type; the data may still not fit.
     pub fn matches(&self, event_type: &str) -> bool {
-        glob(self.name().as_bytes(), event_type.as_bytes())
+        if self.has_star {
+            glob(self.name().as_bytes(), event_type.as_bytes())
+        } else {
+            self.name() == event_type
+        }
     }
 
     /// Whether an event is meant.
     pub fn means(&self, event: &Event) -> bool {
         self.matches(&event.event_type)
-            && self.condition().is_none_or(|(field, text)| is_text(event.data.as_str(), field, text))
+            && (self.type_bytes == self.text.len()
+                || self.condition().is_none_or(|(field, text)| is_text(event.data.as_str(), field, text)))
     }
 
     /// The type it names, when it has no `*`.
     pub fn exact(&self) -> Option<&str> {
-        (!self.name().contains('*')).then_some(self.name())
+        (!self.has_star).then_some(self.name())
     }
 
     /// The pattern.
@@ -105,7 +111,8 @@ impl FromStr for TypePattern {
 impl From<EventType> for TypePattern {
     fn from(text: EventType) -> Self {
         let begin = text.find(CONDITION).filter(|begin| *begin > 0 && condition(&text[*begin..]).is_some());
-        Self { type_bytes: begin.unwrap_or(text.len()), text }
+        let type_bytes = begin.unwrap_or(text.len());
+        Self { has_star: text[..type_bytes].contains('*'), type_bytes, text }
     }
 }
 

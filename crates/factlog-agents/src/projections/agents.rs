@@ -1,18 +1,18 @@
 //! Agents: what each is, what it does now, and how it did so far.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use factlog::{Event, Filter, Invalid, Projection, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::open_calls::{Calls, OpenCall};
-use super::{Entities, filter_of, later, milliseconds, set, when};
+use super::{Entities, entity, filter_of, later, milliseconds, set, when};
 use crate::record::{Record, Return, Subagent, Turn};
 use crate::status::AgentStatus;
 use crate::vocabulary::Payload;
 
 /// Tasks that an agent's lists name; how many there were is counted beside.
-const TASKS_NAMED_MAX: usize = 1_000;
+const TASKS_NAMED_MAX: usize = 100;
 
 /// An agent, as far as the log tells of it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -46,15 +46,15 @@ pub struct Agent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_task: Option<String>,
     /// The tasks it has: how many is its load.
-    pub current_tasks: Vec<String>,
+    pub current_tasks: BTreeSet<String>,
     /// How much work it can take, as it says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<f64>,
-    /// The tasks it ended well, the last thousand.
+    /// The tasks it ended well, the last hundred.
     pub completed_tasks: VecDeque<String>,
     /// How many those were.
     pub completed_count: u64,
-    /// The tasks that failed, the last thousand.
+    /// The tasks that failed, the last hundred.
     pub failed_tasks: VecDeque<String>,
     /// How many those were.
     pub failed_count: u64,
@@ -119,16 +119,16 @@ impl Agent {
     }
 
     fn take_task(&mut self, task: &str) {
-        if !self.current_tasks.iter().any(|known| known == task) {
-            self.current_tasks.push(task.to_owned());
+        if !self.current_tasks.contains(task) {
+            self.current_tasks.insert(task.to_owned());
         }
     }
 
     /// Lays a task down; it goes on with another it has, or is idle.
     fn lay_down(&mut self, task: &str, at: Timestamp) {
-        self.current_tasks.retain(|known| known != task);
+        self.current_tasks.remove(task);
         if self.current_task.as_deref() == Some(task) {
-            self.current_task = self.current_tasks.last().cloned();
+            self.current_task = self.current_tasks.first().cloned();
         }
         if self.current_tasks.is_empty() && self.status == AgentStatus::Active {
             self.enter(AgentStatus::Idle, at);
@@ -136,7 +136,7 @@ impl Agent {
     }
 
     fn end_task(&mut self, task: &str, at: Timestamp, duration_ms: Option<u64>) {
-        let had = self.current_tasks.iter().any(|known| known == task);
+        let had = self.current_tasks.contains(task);
         self.lay_down(task, at);
         if !had && self.completed_tasks.iter().any(|known| known == task) {
             // The agent told of it, and the task did too.
@@ -148,7 +148,7 @@ impl Agent {
     }
 
     fn fail_task(&mut self, task: &str, at: Timestamp, error: Option<String>) {
-        let had = self.current_tasks.iter().any(|known| known == task);
+        let had = self.current_tasks.contains(task);
         self.lay_down(task, at);
         set(&mut self.last_error, error);
         if !had && self.failed_tasks.iter().any(|known| known == task) {
@@ -196,10 +196,7 @@ impl Projection for Agents {
 
 impl Agents {
     fn agent(&mut self, event: &Event, id: &str) -> &mut Agent {
-        let agent = self.agents.entry(id.to_owned()).or_default();
-        if agent.agent_id.is_empty() {
-            id.clone_into(&mut agent.agent_id);
-        }
+        let agent = entity(&mut self.agents, id, |agent: &mut Agent| &mut agent.agent_id);
         later(&mut agent.last_activity_at, event.time());
         agent
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use factlog::{Event, Filter, Invalid, Json, Priority, Projection, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Entities, filter_of, later, milliseconds, percentile, set, when};
+use super::{Entities, entity, filter_of, later, milliseconds, percentile, set, when};
 use crate::record::{Record, TaskWord, small};
 use crate::status::{Status, priority};
 use crate::vocabulary::Payload;
@@ -405,10 +405,7 @@ impl Tasks {
     }
 
     fn task(&mut self, event: &Event, id: &str) -> &mut Task {
-        let task = self.tasks.entry(id.to_owned()).or_default();
-        if task.task_id.is_empty() {
-            id.clone_into(&mut task.task_id);
-        }
+        let task = entity(&mut self.tasks, id, |task: &mut Task| &mut task.task_id);
         later(&mut task.updated_at, event.time());
         task
     }

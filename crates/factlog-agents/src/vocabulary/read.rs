@@ -150,12 +150,19 @@ pub(crate) fn named(key: &str, field: &str, was: &[&str]) -> Option<Named> {
 
 /// Whether two names are the same but for `_` and the case of letters.
 fn same(key: &str, field: &str) -> bool {
-    let mut key = key.bytes().filter(|byte| *byte != b'_');
-    let mut field = field.bytes().filter(|byte| *byte != b'_');
+    // Every key of every event is compared with every field of its payload: most differ in their first letter.
+    let (key, field) = (key.as_bytes(), field.as_bytes());
+    let (mut k, mut f) = (0, 0);
     loop {
-        match (key.next(), field.next()) {
+        while key.get(k) == Some(&b'_') {
+            k += 1;
+        }
+        while field.get(f) == Some(&b'_') {
+            f += 1;
+        }
+        match (key.get(k), field.get(f)) {
             (None, None) => return true,
-            (Some(a), Some(b)) if a.eq_ignore_ascii_case(&b) => {}
+            (Some(a), Some(b)) if a.eq_ignore_ascii_case(b) => (k, f) = (k + 1, f + 1),
             _ => return false,
         }
     }
