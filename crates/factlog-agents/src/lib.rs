@@ -8,6 +8,8 @@ mod fleet;
 mod prices;
 pub mod projections;
 mod record;
+pub mod recorder;
+pub mod statistics;
 pub mod status;
 pub mod vocabulary;
 
@@ -15,5 +17,6 @@ pub use change::{Blame, Change, Difference, blame, difference};
 pub use fleet::{Fleet, Limits, Member, Stuck};
 pub use prices::{Price, Prices};
 pub use record::Tokens;
+pub use recorder::Recorder;
 pub use status::{AgentStatus, SessionStatus, Status};
 pub use vocabulary::{Payload, stream_of};

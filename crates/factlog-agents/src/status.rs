@@ -1,10 +1,15 @@
 //! One table of statuses and priorities for the words of all origins.
 
+mod of_event;
+
 use std::fmt;
 use std::str::FromStr;
 
 use factlog::{Error, Priority, Result};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use of_event::{TOLD_BY_MORE, implied};
+pub use of_event::{status_of, status_words};
 
 macro_rules! statuses {
     ($(#[$about:meta])* $name:ident, $what:literal, {

@@ -16,8 +16,9 @@ mod coordination;
 mod deployment;
 mod system;
 mod alias;
-mod strict;
+pub(crate) mod strict;
 mod meaning;
+mod agent_of;
 mod page;
 
 use std::collections::HashMap;
@@ -27,6 +28,8 @@ use factlog::Event;
 use schemars::Schema;
 
 pub use agent::*;
+pub(crate) use agent_of::TOLD_BY_MORE as AGENT_TOLD_BY_MORE;
+pub use agent_of::agent_of;
 pub use alias::{Meaning, type_patterns};
 pub use coordination::*;
 pub use deployment::*;
@@ -67,6 +70,11 @@ impl TypeInfo {
         schema
     }
 
+    /// What data of it says, whatever the data's age.
+    pub(crate) fn payload(&self, data: &str) -> Payload {
+        (self.read)(data)
+    }
+
     /// The other names under which it is understood, the spellings of the origins first.
     pub fn names(&self) -> Vec<String> {
         let mut names = alias::spellings(self.name);
@@ -93,6 +101,26 @@ macro_rules! types {
                 match self {
                     $(Self::$name(payload) => if payload.id().is_empty() { payload.fill_id(id) }),+
                 }
+            }
+
+            /// Its type.
+            pub(crate) fn event_type(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => $name::TYPE),+
+                }
+            }
+
+            /// The event that it becomes.
+            pub(crate) fn to_event(&self) -> factlog::Result<factlog::NewEvent> {
+                match self {
+                    $(Self::$name(payload) => payload::event_of(payload)),+
+                }
+            }
+
+            /// Takes an id where it has none.
+            pub(crate) fn identified(mut self, id: &str) -> Self {
+                self.fill_id(id);
+                self
             }
         }
 

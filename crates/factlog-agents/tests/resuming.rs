@@ -22,8 +22,8 @@ fn data(a: u8, b: u8, c: u8) -> Value {
         "tool": "Bash", "milestoneId": format!("k{c}"), "consensusId": format!("c{c}"), "newPhase": format!("phase {c}"),
         "durationMs": u64::from(c) * 10, "error": {"message": "no"}, "blockedBy": [format!("t{b}")], "size": c,
         "message": {"id": format!("msg{a}"), "model": "m", "usage": {"input_tokens": c, "output_tokens": a},
-            "content": [{"type": if c % 2 == 0 { "tool_use" } else { "tool_result" }, "id": format!("call{a}"),
-                "tool_use_id": format!("call{a}"), "name": if b % 2 == 0 { "Task" } else { "Read" },
+            "content": [{"type": if c.is_multiple_of(2) { "tool_use" } else { "tool_result" }, "id": format!("call{a}"),
+                "tool_use_id": format!("call{a}"), "name": if b.is_multiple_of(2) { "Task" } else { "Read" },
                 "input": {"description": "look", "subagent_type": "Explore"}}]},
         "toolUseResult": {"agentId": format!("sub{a}"), "task": {"id": "1", "subject": "list"}},
         "tool_name": "Grep", "tool_use_id": format!("call{b}"), "agent_id": format!("sub{b}"),
@@ -51,7 +51,8 @@ fn event(position: u64, (kind, a, b, c, seconds): (usize, u8, u8, u8, i64)) -> E
         TYPES.get(kind).map_or_else(|| RECORDS[(kind - TYPES.len()) % RECORDS.len()], |info| info.name);
     let mut fact = NewEvent::new(&format!("session-s{b}"), name, data(a, b, c)).unwrap();
     fact.session_id = Some(Text::new(format!("s{b}")).unwrap());
-    fact.source = Some(Text::new(if c % 3 == 0 { "claude-code/sub1" } else { "claude-code" }).unwrap());
+    fact.source =
+        Some(Text::new(if c.is_multiple_of(3) { "claude-code/sub1" } else { "claude-code" }).unwrap());
     let start: Timestamp = "2026-11-20T00:00:00Z".parse().unwrap();
     // Times go backwards as often as forwards.
     fact.occurred_at = Some(Timestamp::from_micros(start.as_micros() + seconds * 1_000_000).unwrap());

@@ -145,16 +145,20 @@ impl Selection {
 
 /// The types of a flag under all names that they were recorded by.
 fn types(flag: &str, given: &[String]) -> Result<Vec<TypePattern>> {
+    Ok(under_all_names(&all::<TypePattern>(flag, given)?))
+}
+
+/// Types under all names that they were recorded by.
+pub(crate) fn under_all_names(given: &[TypePattern]) -> Vec<TypePattern> {
     let mut patterns: Vec<TypePattern> = Vec::new();
-    for name in given {
-        let names = type_patterns(name);
-        for pattern in all::<TypePattern>(flag, &names)? {
-            if !patterns.contains(&pattern) {
-                patterns.push(pattern);
-            }
+    for name in given.iter().flat_map(|pattern| type_patterns(pattern.as_str())) {
+        if let Ok(pattern) = name.parse()
+            && !patterns.contains(&pattern)
+        {
+            patterns.push(pattern);
         }
     }
-    Ok(patterns)
+    patterns
 }
 
 /// The paths of a flag as given, and as agents in the current folder write them: either may have been recorded.

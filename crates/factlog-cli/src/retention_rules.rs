@@ -7,6 +7,7 @@ use factlog::{Clock, Error, Filter, Result, Rule, StreamName, Tag, Text, TypePat
 use serde::Deserialize;
 
 use crate::cli::RetentionRuleArgs;
+use crate::filter_args::under_all_names;
 use crate::output::note;
 use crate::person_time;
 use crate::settings::{Setting, Settings};
@@ -93,7 +94,7 @@ impl RuleTable {
         let filter = Filter {
             streams: self.streams.clone(),
             categories: self.categories.clone(),
-            types: self.types.clone(),
+            types: under_all_names(&self.types),
             sources: self.sources.clone(),
             tags: self.tags.clone(),
             not: self.not.clone(),

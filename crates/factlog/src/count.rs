@@ -38,6 +38,22 @@ pub enum GroupBy {
     Day,
 }
 
+impl GroupBy {
+    /// What an event is counted under; empty where it has none.
+    pub fn key(self, event: &Event) -> String {
+        let text = |text: &Option<crate::Text>| text.as_deref().unwrap_or("").to_owned();
+        match self {
+            Self::Type => event.event_type.to_string(),
+            Self::Category => event.stream.category().to_owned(),
+            Self::Stream => event.stream.to_string(),
+            Self::Source => text(&event.source),
+            Self::Session => text(&event.session_id),
+            Self::Hour => event.time().to_string()[..13].to_owned(),
+            Self::Day => event.time().to_string()[..10].to_owned(),
+        }
+    }
+}
+
 impl FromStr for GroupBy {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
@@ -94,7 +110,7 @@ impl Counter {
     /// `Invalid` when there would be too many groups.
     pub fn add(&mut self, event: &Event) -> Result<()> {
         let time = event.time();
-        let key: Vec<String> = self.by.iter().map(|by| key_of(*by, event, time)).collect();
+        let key: Vec<String> = self.by.iter().map(|by| by.key(event)).collect();
         if let Some(group) = self.groups.get_mut(&key) {
             group.count += 1;
             group.last = event.position;
@@ -123,18 +139,5 @@ impl Counter {
         let mut groups: Vec<Group> = self.groups.into_values().collect();
         groups.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.key.cmp(&b.key)));
         groups
-    }
-}
-
-fn key_of(by: GroupBy, event: &Event, time: Timestamp) -> String {
-    let text = |text: &Option<crate::Text>| text.as_deref().unwrap_or("").to_owned();
-    match by {
-        GroupBy::Type => event.event_type.to_string(),
-        GroupBy::Category => event.stream.category().to_owned(),
-        GroupBy::Stream => event.stream.to_string(),
-        GroupBy::Source => text(&event.source),
-        GroupBy::Session => text(&event.session_id),
-        GroupBy::Hour => time.to_string()[..13].to_owned(),
-        GroupBy::Day => time.to_string()[..10].to_owned(),
     }
 }

@@ -1,6 +1,8 @@
 //! Other names of types: the spellings of the origins, words that mean several types, and words with a condition.
 
-use super::type_named;
+use factlog::TypePattern;
+
+use super::{TYPES, type_named};
 
 /// One thing that a name can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +35,8 @@ pub(crate) const WIDER: &[(&str, &[Meaning])] = &[
     ("deployment", &[any("deployment:started"), any("deployment:completed"), any("deployment:failed")]),
 ];
 
-/// What a name of a type means: itself, and what it stands for under other names. `*` stands for itself alone.
+/// What a name of a type means: itself, and what it stands for under other names; with a `*` in it, all that it matches
+/// under theirs.
 ///
 /// Each is written as a filter takes it: a type, or `type[data.field == "text"]`.
 ///
@@ -41,6 +44,7 @@ pub(crate) const WIDER: &[(&str, &[Meaning])] = &[
 /// use factlog_agents::vocabulary::type_patterns;
 /// assert_eq!(type_patterns("order:placed"), ["order:placed"]);
 /// assert!(type_patterns("TaskCreated").contains(&"task:created".to_owned()));
+/// assert!(type_patterns("*:failed").contains(&"TASK_FAILED".to_owned()));
 /// assert!(type_patterns("SessionFailed").contains(&"session:completed[data.result == \"failure\"]".to_owned()));
 /// ```
 pub fn type_patterns(name: &str) -> Vec<String> {
@@ -54,6 +58,12 @@ pub fn type_patterns(name: &str) -> Vec<String> {
                 }
             }
         }
+    } else if name.contains('*') && name != "*" {
+        let Ok(pattern) = name.parse::<TypePattern>() else { return patterns };
+        TYPES
+            .iter()
+            .filter(|info| pattern.matches(info.name))
+            .for_each(|info| add_names(&mut patterns, info.name));
     } else {
         add_names(&mut patterns, name);
     }

@@ -70,16 +70,17 @@ pub(crate) struct StreamsArgs {
     pub(crate) slice: SliceArgs,
 }
 
-/// Count events by type, category, stream, source, session, hour or day (UTC)
+/// Count events by type, category, stream, source, session, status, agent, hour or day (UTC), and tell how long things took
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   factlog stats
   factlog stats --group-by source,type --period 7d
+  factlog stats --group-by agent,status --from today
   factlog stats --group-by day --category task --format json")]
 pub(crate) struct StatsArgs {
-    /// What to count by; several, with commas, count each combination
-    #[arg(long, value_name = "KEY,...", value_delimiter = ',', default_value = "type")]
+    /// What to count by; several, with commas, count each combination. By type, with an overview, when left out
+    #[arg(long, value_name = "KEY,...", value_delimiter = ',')]
     pub(crate) group_by: Vec<String>,
     /// Only lately: today, a span such as 7d or 12h, or all
     #[arg(long, default_value = "all")]

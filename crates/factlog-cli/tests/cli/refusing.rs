@@ -109,7 +109,7 @@ fn a_filter_that_makes_no_sense_is_2_and_names_the_flag() {
     ["stats", "--group-by", "colour"]
     2
     error: --group-by: events cannot be counted by "colour"
-    hint: count by type, category, stream, source, session, hour or day
+    hint: count by type, category, stream, source, session, hour, day, status or agent
 
     ["stats", "--period", "fortnight"]
     2

@@ -115,3 +115,52 @@ fn a_table_has_shares_and_a_spreadsheet_has_none() {
     task,writer,1
     ");
 }
+
+#[test]
+fn statuses_and_agents_are_counted_by_what_events_mean() {
+    let place = Place::new();
+    for words in [
+        r#"append task-1 task:started {"agentId":"a1"}"#,
+        r#"append task-1 TASK_COMPLETED {"agentId":"a1","duration":5000}"#,
+        r#"append task-2 task:failed {"agentId":"a2","durationMs":1000}"#,
+        r#"append task-3 TaskStatusChanged {"newStatus":"🟢Done"} --source a1"#,
+        "append order-1 order:placed",
+    ] {
+        place.ok(words);
+    }
+    let status = [("completed", 2), ("", 1), ("failed", 1), ("in-progress", 1)];
+    assert_eq!(counts(&place, "--group-by status"), pairs(&status));
+    assert_eq!(counts(&place, "--group-by agent"), pairs(&[("a1", 3), ("", 1), ("a2", 1)]));
+    let both = counts(&place, "--group-by agent,status --type task:*");
+    assert_eq!(both[0], (json!(["a1", "completed"]), 2), "a star matches types under all their names");
+}
+
+/// Plain `stats` is the overview: all that is known of a log's events, with or without dates.
+#[test]
+fn the_overview_tells_how_long_things_took_and_how_often_they_went_wrong() {
+    let place = Place::new();
+    for words in [
+        r#"append task-1 task:completed {"agentId":"a1","duration":5000} --occurred 2026-11-20T10:00:00Z"#,
+        r#"append task-2 task:completed {"agentId":"a1","durationMs":1000} --occurred 2026-11-20T11:00:00Z"#,
+        r#"append task-3 task:failed {"agentId":"a2"} --occurred 2026-11-21T10:00:00Z"#,
+        r#"append order-1 order:packed {"durationMs":3000} --occurred 2026-11-21T12:00:00Z"#,
+    ] {
+        place.ok(words);
+    }
+    let stats = place.json("stats --format json");
+    assert_eq!(stats["total"], 4);
+    let statistics = &stats["statistics"];
+    assert_eq!(statistics["byStatus"], json!({"completed": 2, "failed": 1}));
+    assert_eq!(statistics["byAgent"], json!({"a1": 2, "a2": 1}));
+    assert_eq!(statistics["byDay"], json!({"2026-11-20": 2, "2026-11-21": 2}), "days are never merged");
+    assert_eq!(
+        (&statistics["durations"]["count"], &statistics["durations"]["p50Ms"]),
+        (&json!(3), &json!(3000))
+    );
+    assert_eq!(statistics["timeRange"]["earliest"], "2026-11-20T10:00:00.000000Z");
+    let table = place.ok("stats");
+    assert!(table.contains("3 timed: 3s on average, half within 3s, 95 of 100 within 5s"), "{table}");
+    assert!(table.contains("33.3% of what ended went wrong"), "{table}");
+    let narrow = place.json("stats --from 2026-11-21 --category task --format json");
+    assert_eq!((&narrow["total"], &narrow["statistics"]["durations"]["count"]), (&json!(1), &json!(0)));
+}

@@ -10,8 +10,9 @@ use super::history::History;
 use super::running::{Running, Slot};
 use super::{Progress, Projected, Projection, Shared, key_of};
 use crate::following::Pager;
-use crate::limits::CHECKPOINT_MS;
+use crate::limits::{CHECKPOINT_MS, PAGE_EVENTS_MAX};
 use crate::log::Inner;
+use crate::reading::Reading;
 use crate::{Error, Event, Filter, Position, Result, Timestamp};
 
 /// Projections that share one reading of the log.
@@ -128,8 +129,12 @@ async fn run(
 ) {
     let filter = if let [only] = &slots[..] { only.filter().clone() } else { Filter::all() };
     let start = slots.iter().map(|slot| slot.position()).min().unwrap_or_default();
-    let mut pager = log.pager(filter, start);
+    let caught_up = catch_up(&log, &filter, start, &mut slots, &mut switches, &stop).await;
+    let mut pager = log.pager(filter, *caught_up.as_ref().unwrap_or(&start));
     let ended = loop {
+        if let Err(error) = &caught_up {
+            break Some(error.clone());
+        }
         tokio::select! {
             biased;
             () = async { stop.wait_for(|stop| *stop).await.ok(); } => break None,
@@ -141,6 +146,43 @@ async fn run(
         match &ended {
             Some(error) => slot.stop(error.clone()),
             None => slot.save(true).await,
+        }
+    }
+}
+
+/// Takes in what is there already. A reading has the store at work on the next page meanwhile, which a pager has not.
+async fn catch_up(
+    log: &Arc<Inner>,
+    filter: &Filter,
+    start: Position,
+    slots: &mut [Box<dyn Slot>],
+    switches: &mut mpsc::UnboundedReceiver<Switch>,
+    stop: &watch::Receiver<bool>,
+) -> Result<Position> {
+    let head = *log.store.head().borrow();
+    let mut reading = Reading::new(Arc::clone(&log.store), filter.clone()).after(start);
+    let mut through = start;
+    let mut page = Vec::with_capacity(PAGE_EVENTS_MAX);
+    loop {
+        let event = reading.next().await.transpose()?;
+        let is_end = event.is_none();
+        page.extend(event);
+        if page.len() < PAGE_EVENTS_MAX && !is_end {
+            continue;
+        }
+        through = page.last().map_or(through, |event| event.position);
+        for slot in slots.iter_mut() {
+            slot.feed(&page, through, head);
+        }
+        for slot in slots.iter_mut() {
+            slot.save(false).await;
+        }
+        page.clear();
+        while let Ok(switch) = switches.try_recv() {
+            switch_state(slots, switch, through).await;
+        }
+        if is_end || *stop.borrow() {
+            return Ok(through);
         }
     }
 }
