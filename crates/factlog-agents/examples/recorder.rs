@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+pub(crate) async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::TempDir::new()?;
     let path = folder.path().join("events.db");
     let log = open(&format!("sqlite:{}", path.display()), Open::Create).await?;

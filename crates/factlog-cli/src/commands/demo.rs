@@ -1,15 +1,13 @@
 //! `factlog demo`: the whole idea in ten seconds, in a folder of which nothing is left behind.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use clap::Parser;
-use factlog::{Error, Event, EventLog, Filter, Invalid, NewEvent, Position, Projection};
+use factlog::{Error, Filter, NewEvent, Position};
 use factlog_stores::Open;
-use serde::{Deserialize, Serialize};
 
 use crate::cli::Cli;
 use crate::demo_events::EVENTS;
@@ -51,10 +49,13 @@ async fn tour(folder: &Path) -> Outcome {
     let replay = ["replay", "--stream", "task-examples"];
     command(&url, &replay, "replay --stream task-examples").await?;
 
-    let log = factlog_stores::open(&url, Open::Existing).await?;
-    say("A projection is a fold over the log that stays up to date (in Rust: log.project::<TaskBoard>()):")?;
-    projection(&log).await?;
-    log.close().await?;
+    say("Whatever else you want to know is folded from that log. Where do the tasks stand?")?;
+    command(&url, &["tasks"], "tasks").await?;
+    say("Who was doing what in the middle of it, at position 15?")?;
+    command(&url, &["fleet", "--at", "15"], "fleet --at 15").await?;
+    say("Which events made the task what it is?")?;
+    let blame = ["blame", "task-examples", "status", "--all"];
+    command(&url, &blame, "blame task-examples status --all").await?;
 
     say("A snapshot is a value remembered at a position:")?;
     let save = ["snapshot", "save", "summary", r#"{"completed":2,"open":1}"#];
@@ -91,35 +92,6 @@ async fn command(url: &str, words: &[&str], shown: &str) -> Outcome {
     let all = ["factlog", "--format", "table", "--store", url].into_iter().chain(words.iter().copied());
     let cli = Cli::try_parse_from(all).map_err(|error| Error::invalid(error.to_string()))?;
     Box::pin(super::run(cli)).await
-}
-
-/// Which task is where, and who has it.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct TaskBoard(BTreeMap<String, String>);
-
-impl Projection for TaskBoard {
-    const NAME: &'static str = "demo-task-board";
-    const REVISION: u32 = 1;
-
-    fn filter() -> Filter {
-        Filter::categories(["task"]).unwrap_or_default()
-    }
-
-    fn apply(&mut self, event: &Event) -> Result<(), Invalid> {
-        let status = event.event_type.rsplit(':').next().unwrap_or_default();
-        self.0.insert(event.stream.to_string(), status.to_owned());
-        Ok(())
-    }
-}
-
-async fn projection(log: &EventLog) -> Outcome {
-    let board = log.project::<TaskBoard>().await?;
-    board.caught_up(log.newest().await?).await?;
-    let lines: Vec<String> =
-        board.with(|board| board.0.iter().map(|(task, status)| format!("  {task:<16}{status}")).collect());
-    let mut out = stdout();
-    writeln!(out, "{}", lines.join("\n"))?;
-    Ok(out.flush()?)
 }
 
 async fn follow(url: &str) -> Outcome {
