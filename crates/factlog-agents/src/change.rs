@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use factlog::{Error, Event, EventLog, Position, Result};
+use factlog::{Error, Event, EventLog, Moment, Result};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -68,6 +68,18 @@ fn fields(before: &Value, after: &Value) -> BTreeMap<String, [Value; 2]> {
     pairs.filter(|(_, [before, after])| before != after).collect()
 }
 
+/// Whether a value says nothing yet: what every thing begins with.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.values().all(is_nothing),
+        Value::Bool(true) => false,
+    }
+}
+
 /// An event that changed a field.
 #[derive(Debug, Clone)]
 pub struct Blame {
@@ -83,7 +95,7 @@ pub struct Blame {
 
 /// The events that changed a field of one thing, oldest first; without a field, those that changed any.
 ///
-/// It folds the projection up to `through`: what it costs is one reading of the projection's events.
+/// It folds the projection `until` a moment: what it costs is one reading of the projection's events.
 ///
 /// # Errors
 /// `NotFound` for a thing that no event is about, or a field that it never had.
@@ -91,7 +103,7 @@ pub async fn blame<P: Entities>(
     log: &EventLog,
     id: &str,
     field: Option<&str>,
-    through: Option<Position>,
+    until: Option<Moment>,
 ) -> Result<Vec<Blame>> {
     let mut state = P::default();
     let mut known: Option<P::Entity> = None;
@@ -100,8 +112,8 @@ pub async fn blame<P: Entities>(
     let mut reading = log.read(P::filter());
     while let Some(event) = reading.next().await {
         let event = event?;
-        if through.is_some_and(|through| event.position > through) {
-            break;
+        if until.is_some_and(|until| !until.includes(&event)) {
+            continue;
         }
         state
             .apply(&event)
@@ -110,7 +122,8 @@ pub async fn blame<P: Entities>(
         let now = P::shown(entity);
         known = Some(entity.clone());
         for (name, [before, after]) in fields(&shown, &now) {
-            if field.is_none_or(|field| field == name) {
+            let is_told = field.map_or(!(is_nothing(&before) && is_nothing(&after)), |field| field == name);
+            if is_told {
                 changes.push(Blame { event: Arc::clone(&event), field: name, before, after });
             }
         }

@@ -98,6 +98,12 @@ pub(crate) fn entity<'a, E: Default>(
     entity
 }
 
+/// Who says it, where that is an agent and no coordinator, store or importer.
+pub(crate) fn speaker(event: &Event) -> Option<String> {
+    let source = event.source.as_deref()?;
+    (!matches!(source, "swarm" | "system" | "scopecraft" | "coordinator" | "log")).then(|| source.to_owned())
+}
+
 /// When something happened: as its payload says, else as its event does.
 pub(crate) fn when(stated: Option<Timestamp>, event: &Event) -> Timestamp {
     stated.unwrap_or_else(|| event.time())

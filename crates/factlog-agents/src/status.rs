@@ -72,7 +72,7 @@ macro_rules! statuses {
 
 statuses! {
     /// Where a task stands.
-    Status, "status of a task", {
+    Status, "status", {
         /// Written down; nobody has it.
         Pending = "pending", "todo", "to do", "ready to start", "new", "open";
         /// Waits for its turn.

@@ -6,7 +6,7 @@ use factlog::{Event, Filter, Invalid, Projection, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::open_calls::{Calls, OpenCall};
-use super::{Entities, entity, filter_of, later, milliseconds, set, when};
+use super::{Entities, entity, filter_of, later, milliseconds, set, speaker, when};
 use crate::record::{Record, Return, Subagent, Turn};
 use crate::status::AgentStatus;
 use crate::vocabulary::Payload;
@@ -358,11 +358,7 @@ impl Agents {
 
     /// Who does a task: the agent that is named, else the one that has it, else the one that says so.
     fn doer(&self, event: &Event, named: Option<String>, task: &str) -> Option<String> {
-        let source = event.source.as_deref();
-        let is_agent = |source: &&str| self.agents.contains_key(*source);
-        named
-            .or_else(|| self.holders.get(task).cloned())
-            .or_else(|| source.filter(is_agent).map(str::to_owned))
+        named.or_else(|| self.holders.get(task).cloned()).or_else(|| speaker(event))
     }
 
     fn hold(&mut self, event: &Event, task: &str, agent: &str) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use factlog::{Event, Filter, Invalid, Json, Priority, Projection, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Entities, entity, filter_of, later, milliseconds, percentile, set, when};
+use super::{Entities, entity, filter_of, later, milliseconds, percentile, set, speaker, when};
 use crate::record::{Record, TaskWord, small};
 use crate::status::{Status, priority};
 use crate::vocabulary::Payload;
@@ -53,7 +53,7 @@ pub struct Task {
     pub moves: u64,
     /// How often a part of its text was written.
     pub section_updates: u64,
-    /// How often its status changed.
+    /// How often somebody set its status, beside what its work did to it.
     pub status_changes: u64,
     /// How much is done, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,9 +138,11 @@ impl Task {
         if status != Status::Blocked {
             self.blocked_by.clear();
         }
+        if matches!(status, Status::Pending | Status::Queued | Status::Assigned | Status::InProgress) {
+            self.restart();
+        }
         match status {
             Status::InProgress => {
-                self.restart();
                 self.started_at.get_or_insert(at);
             }
             Status::Completed => {
@@ -485,12 +487,6 @@ impl Entities for Tasks {
     fn entities(&self) -> &BTreeMap<String, Task> {
         &self.tasks
     }
-}
-
-/// Who says it, where that is one of the agents and no coordinator or store.
-fn speaker(event: &Event) -> Option<String> {
-    let source = event.source.as_deref()?;
-    (!matches!(source, "swarm" | "system" | "scopecraft" | "coordinator" | "log")).then(|| source.to_owned())
 }
 
 /// How tasks go.

@@ -249,7 +249,7 @@ Examples:
   factlog diff tasks --from 40 --to 60
   factlog diff tasks/42 --from v1 --to v3")]
 pub(crate) struct DiffArgs {
-    /// A projection such as tasks, or one thing of it: tasks/42; all projections when left out
+    /// A projection such as tasks, or one thing: tasks/42, or its stream task-42; all projections when left out
     pub(crate) what: Option<String>,
     /// The earlier moment: a position, a version of one thing's stream, or a time
     #[arg(long, value_name = "MOMENT")]

@@ -88,7 +88,14 @@ async fn restore(context: &Context, paths: &[PathBuf], lenient: bool) -> Outcome
     let restored = archive::restore(&log, paths, Intake::telling(&mut show)).await;
     bar.finish();
     let restored = restored?;
+    let has_states = !log.snapshots().list("projection/", None).await?.is_empty();
     log.close().await?;
     import::print(&restored, format)?;
+    if restored.appended > 0 && has_states {
+        note(
+            "note: states that had these events before count them again: `factlog projections rebuild --partial` \
+             builds them anew",
+        );
+    }
     if restored.rejected.is_empty() || lenient { Ok(()) } else { Err(Failure::Told(exit::FAILURE)) }
 }

@@ -1,6 +1,6 @@
 //! `factlog blame`: which event changed a field.
 
-use factlog::{Error, EventLog, Moment, Position, StreamName};
+use factlog::{Error, EventLog, Moment, StreamName};
 use factlog_agents::projections::{
     Agents, Deployments, Entities, Memories, Sessions, Swarms, Tasks, Worktrees,
 };
@@ -18,25 +18,18 @@ pub(crate) async fn run(context: &Context, args: &BlameArgs) -> Outcome {
     let format = context.format("blame", Listing::FORMATS)?;
     let stream: StreamName = args.stream.parse()?;
     let log = context.open().await?;
-    let through = match &args.at.at {
+    let until = match &args.at.at {
         None => None,
-        Some(at) => match moment(&log, "--at", at, Some(&stream)).await? {
-            Moment::Position(position) => Some(position),
-            _ => {
-                return Err(Error::invalid("--at: blame looks back from a position, or a version")
-                    .with_hint("write --at 42, or --at v3")
-                    .into());
-            }
-        },
+        Some(at) => Some(moment(&log, "--at", at, Some(&stream)).await?),
     };
     let mut changes = match stream.category() {
-        "agent" => of::<Agents>(&log, args, &stream, through).await?,
-        "task" => of::<Tasks>(&log, args, &stream, through).await?,
-        "memory" => of::<Memories>(&log, args, &stream, through).await?,
-        "session" => of::<Sessions>(&log, args, &stream, through).await?,
-        "swarm" => of::<Swarms>(&log, args, &stream, through).await?,
-        "worktree" => of::<Worktrees>(&log, args, &stream, through).await?,
-        "deployment" => of::<Deployments>(&log, args, &stream, through).await?,
+        "agent" => of::<Agents>(&log, args, &stream, until).await?,
+        "task" => of::<Tasks>(&log, args, &stream, until).await?,
+        "memory" => of::<Memories>(&log, args, &stream, until).await?,
+        "session" => of::<Sessions>(&log, args, &stream, until).await?,
+        "swarm" => of::<Swarms>(&log, args, &stream, until).await?,
+        "worktree" => of::<Worktrees>(&log, args, &stream, until).await?,
+        "deployment" => of::<Deployments>(&log, args, &stream, until).await?,
         other => {
             return Err(Error::invalid(format!("nothing is folded from streams of the category {other:?}"))
                 .with_hint("name a stream such as task-42, agent-agent-7 or session-8c00ac51")
@@ -54,10 +47,10 @@ async fn of<P: Entities>(
     log: &EventLog,
     args: &BlameArgs,
     stream: &StreamName,
-    through: Option<Position>,
+    until: Option<Moment>,
 ) -> Outcome<Vec<Blame>> {
     let id = stream.split_once('-').map_or(stream.as_str(), |(_, id)| id);
-    Ok(blame::<P>(log, id, args.field.as_deref(), through).await?)
+    Ok(blame::<P>(log, id, args.field.as_deref(), until).await?)
 }
 
 /// The last change of each field, in the order of the log.

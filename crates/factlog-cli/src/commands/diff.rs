@@ -19,7 +19,7 @@ pub(crate) async fn run(context: &Context, args: &DiffArgs) -> Outcome {
     let (name, id) = match args.what.as_deref().map(|what| what.split_once('/').ok_or(what)) {
         None => (None, None),
         Some(Ok((name, id))) => (Some(name), Some(id)),
-        Some(Err(name)) => (Some(name), None),
+        Some(Err(what)) => of_stream(what).map_or((Some(what), None), |(name, id)| (Some(name), Some(id))),
     };
     let log = context.open().await?;
     let mut differences = Vec::new();
@@ -34,6 +34,21 @@ pub(crate) async fn run(context: &Context, args: &DiffArgs) -> Outcome {
     }
     listing(&differences)?.print(format)?;
     Ok(log.close().await?)
+}
+
+/// One thing by its stream, as `blame` takes it: `task-42` is one of the tasks.
+fn of_stream(what: &str) -> Option<(&'static str, &str)> {
+    const CATEGORIES: [(&str, &str); 7] = [
+        (Agents::NOUN, Agents::NAME),
+        (Tasks::NOUN, Tasks::NAME),
+        (Memories::NOUN, Memories::NAME),
+        (Sessions::NOUN, Sessions::NAME),
+        (Swarms::NOUN, Swarms::NAME),
+        (Worktrees::NOUN, Worktrees::NAME),
+        (Deployments::NOUN, Deployments::NAME),
+    ];
+    let (category, id) = what.split_once('-').filter(|_| !NAMES.contains(&what))?;
+    CATEGORIES.into_iter().find(|(noun, _)| *noun == category).map(|(_, name)| (name, id))
 }
 
 async fn of<P: Entities + Clone>(

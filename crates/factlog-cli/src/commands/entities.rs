@@ -2,7 +2,8 @@
 
 use factlog::{Error, Priority, StreamName, Timestamp};
 use factlog_agents::projections::{
-    Agents, Deployments, Entities, Memories, Metrics, Session, Sessions, Swarms, Tasks, Worktrees,
+    Agents, Deployments, Entities, Memories, Memory, MemoryStatus, Metrics, Session, Sessions, Swarms, Tasks,
+    Worktrees,
 };
 use factlog_agents::status::{AgentStatus, SessionStatus, Status, priority};
 use factlog_agents::stream_of;
@@ -32,6 +33,22 @@ struct View<'a> {
 /// A flag and what a field must be for it.
 type Wanted = (&'static str, Option<Value>);
 
+/// Whether nobody has heard of it for a day, whatever it said last.
+fn is_old(heard: Option<Timestamp>) -> bool {
+    Timestamp::now().as_micros() - heard.map_or(0, Timestamp::as_micros) > DAY_MICROS
+}
+
+/// One of these words.
+fn one_of(flag: &str, value: Option<&String>, words: &[&str]) -> factlog::Result<Option<Value>> {
+    match value {
+        Some(word) if !words.contains(&word.as_str()) => {
+            Err(Error::invalid(format!("{flag}: {word:?} is no status"))
+                .with_hint(format!("it is one of {}", words.join(", "))))
+        }
+        value => Ok(text(value)),
+    }
+}
+
 fn text(value: Option<&String>) -> Option<Value> {
     value.map(|text| json!(text))
 }
@@ -55,7 +72,7 @@ async fn run<P: Entities + Clone>(
     dress: impl Fn(&P, &P::Entity) -> Value,
     choose: impl FnOnce(&P, Vec<Value>) -> Outcome<Vec<Value>>,
 ) -> Outcome {
-    let format = context.format(view.category, Listing::FORMATS)?;
+    let format = context.format(P::NAME, Listing::FORMATS)?;
     let log = context.open().await?;
     note_removed(&log, &Selection { filter: P::filter(), ..Selection::default() }).await?;
     let stream: Option<StreamName> = view.id.map(|id| stream_of(view.category, id)).transpose()?;
@@ -69,7 +86,11 @@ async fn run<P: Entities + Clone>(
         let all = state.entities().values().map(|entity| dress(&state, entity)).collect();
         let chosen = choose(&state, all)?;
         if chosen.is_empty() && format == Format::Table {
-            let none = if state.entities().is_empty() { "the log tells of none" } else { "none match" };
+            let none = match (state.entities().is_empty(), &view.at.at) {
+                (true, None) => "the log tells of none",
+                (true, Some(_)) => "the log told of none by then",
+                (false, _) => "none match",
+            };
             note(none);
         }
         Listing::of_things(view.columns, chosen).print(format)?;
@@ -114,7 +135,7 @@ pub(crate) async fn agents(context: &Context, args: &AgentsArgs) -> Outcome {
     ];
     let columns = &[
         Column::text("AGENT", "agentId"),
-        Column::text("STATUS", "status"),
+        Column::status(),
         Column::text("TYPE", "agentType"),
         Column::text("ROLE", "role"),
         Column::text("TASK", "currentTask"),
@@ -126,6 +147,7 @@ pub(crate) async fn agents(context: &Context, args: &AgentsArgs) -> Outcome {
     ];
     let dress = |agents: &Agents, agent: &_| {
         let mut shown = Agents::shown(agent);
+        shown["isGone"] = json!(agent.is_live() && is_old(agent.last_activity_at));
         shown["load"] = json!(agent.load());
         let children: Vec<&String> = agents.children(&agent.agent_id).map(|child| &child.agent_id).collect();
         shown["children"] = json!(children);
@@ -147,7 +169,7 @@ pub(crate) async fn tasks(context: &Context, args: &TasksArgs) -> Outcome {
     let urgency: Option<Priority> =
         urgency.transpose().map_err(|error: Error| error.context("--priority"))?;
     let wanted = [
-        ("status", word::<Status>("--status", args.status.as_ref())?),
+        ("status", task_status(args.status.as_ref())?),
         ("agentId", text(args.agent.as_ref())),
         ("taskType", text(args.task_type.as_ref())),
         ("sessionId", text(args.session.as_ref())),
@@ -158,11 +180,12 @@ pub(crate) async fn tasks(context: &Context, args: &TasksArgs) -> Outcome {
     }
     let columns = &[
         Column::text("TASK", "taskId"),
-        Column::text("STATUS", "status"),
+        Column::status(),
         Column::text("PRIORITY", "priority"),
         Column::text("AGENT", "agentId"),
         Column::span("TOOK", "durationMs"),
         Column::time("HEARD (UTC)", "updatedAt"),
+        Column::time("DELETED (UTC)", "deletedAt"),
         Column::text("TITLE", "title"),
     ];
     let view = View { id: args.id.as_deref(), at: &args.at, category: "task", columns };
@@ -171,6 +194,14 @@ pub(crate) async fn tasks(context: &Context, args: &TasksArgs) -> Outcome {
         Ok(all)
     })
     .await
+}
+
+/// A status, or the lack of one.
+fn task_status(value: Option<&String>) -> factlog::Result<Option<Value>> {
+    if value.is_some_and(|word| word == "unknown") {
+        return Ok(Some(Value::Null));
+    }
+    word::<Status>("--status", value)
 }
 
 async fn summary(context: &Context, at: &AtArgs) -> Outcome {
@@ -189,7 +220,7 @@ pub(crate) async fn sessions(context: &Context, args: &SessionsArgs) -> Outcome 
     ];
     let columns = &[
         Column::text("SESSION", "sessionId"),
-        Column::text("STATUS", "status"),
+        Column::status(),
         Column::time("STARTED (UTC)", "startedAt"),
         Column::time("HEARD (UTC)", "lastActivityAt"),
         Column::number("PROMPTS", "prompts"),
@@ -208,9 +239,7 @@ pub(crate) async fn sessions(context: &Context, args: &SessionsArgs) -> Outcome 
             shown["cost"] = json!(cost);
         }
         shown["tokensByModel"] = json!(by_model);
-        let heard = session.last_activity_at.map_or(0, Timestamp::as_micros);
-        // Whatever it said last: nobody has heard of it for a day.
-        shown["isGone"] = json!(session.is_active() && Timestamp::now().as_micros() - heard > DAY_MICROS);
+        shown["isGone"] = json!(session.is_active() && is_old(session.last_activity_at));
         shown["subagentCount"] = json!(session.subagents.len());
         shown["openCalls"] = json!(session.open_calls().values().collect::<Vec<_>>());
         shown
@@ -219,7 +248,8 @@ pub(crate) async fn sessions(context: &Context, args: &SessionsArgs) -> Outcome 
     run::<Sessions>(context, view, dress, |sessions, mut all| {
         all.retain(|shown| {
             let id = shown["sessionId"].as_str().unwrap_or_default();
-            fits(shown, &wanted) && (!args.active || sessions.get(id).is_some_and(Session::is_active))
+            let is_active = || shown["isGone"] == false && sessions.get(id).is_some_and(Session::is_active);
+            fits(shown, &wanted) && (!args.active || is_active())
         });
         all.sort_by(|a, b| a["startedAt"].as_str().cmp(&b["startedAt"].as_str()));
         Ok(all)
@@ -228,10 +258,13 @@ pub(crate) async fn sessions(context: &Context, args: &SessionsArgs) -> Outcome 
 }
 
 pub(crate) async fn memories(context: &Context, args: &MemoriesArgs) -> Outcome {
-    let wanted = [("namespace", text(args.namespace.as_ref())), ("status", text(args.status.as_ref()))];
+    let wanted = [
+        ("namespace", text(args.namespace.as_ref())),
+        ("status", one_of("--status", args.status.as_ref(), &["stored", "deleted", "expired", "unknown"])?),
+    ];
     let columns = &[
         Column::text("MEMORY", "memoryId"),
-        Column::text("STATUS", "status"),
+        Column::status(),
         Column::text("NAMESPACE", "namespace"),
         Column::text("KEY", "key"),
         Column::number("BYTES", "size"),
@@ -249,7 +282,15 @@ pub(crate) async fn memories(context: &Context, args: &MemoriesArgs) -> Outcome 
     };
     let (hot, cold) = (time("--hot", args.hot.as_ref())?, time("--cold", args.cold.as_ref())?);
     let view = View { id: args.id.as_deref(), at: &args.at, category: "memory", columns };
-    run::<Memories>(context, view, plain, |memories, mut all| {
+    // What nobody has recorded as expired is shown as expired.
+    let dress = |_: &Memories, memory: &Memory| {
+        let mut shown = Memories::shown(memory);
+        if memory.status == MemoryStatus::Stored && !memory.is_live(Timestamp::now()) {
+            shown["status"] = json!(MemoryStatus::Expired);
+        }
+        shown
+    };
+    run::<Memories>(context, view, dress, |memories, mut all| {
         all.retain(|shown| fits(shown, &wanted));
         let ids: Option<Vec<&String>> = match (args.most_accessed, hot, cold) {
             (Some(limit), ..) => {
@@ -280,10 +321,11 @@ async fn sizes(context: &Context, at: &AtArgs) -> Outcome {
 }
 
 pub(crate) async fn swarms(context: &Context, args: &SwarmsArgs) -> Outcome {
-    let wanted = [("status", text(args.status.as_ref()))];
+    let statuses = ["active", "terminated", "disbanded", "unknown"];
+    let wanted = [("status", one_of("--status", args.status.as_ref(), &statuses)?)];
     let columns = &[
         Column::text("SWARM", "swarmId"),
-        Column::text("STATUS", "status"),
+        Column::status(),
         Column::text("PHASE", "phase"),
         Column::number("AGENTS", "agentCount"),
         Column::text("LEADER", "leader"),
@@ -326,7 +368,7 @@ pub(crate) async fn deployments(context: &Context, args: &DeploymentsArgs) -> Ou
     ];
     let columns = &[
         Column::text("DEPLOYMENT", "deploymentId"),
-        Column::text("STATUS", "status"),
+        Column::status(),
         Column::text("ENVIRONMENT", "environment"),
         Column::text("BRANCH", "branch"),
         Column::text("COMMIT", "commit"),

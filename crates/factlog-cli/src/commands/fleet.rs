@@ -180,6 +180,11 @@ impl Frame {
             "{active} at work, {stuck} stuck, {idle} idle, {over} ended; today {tokens} tokens{cost}"
         );
         self.line(&mut text, &[(Style::new().bold(), summary)]);
+        if fleet.agents.is_empty() {
+            let none = "the log tells of no agents yet: factlog hooks install, or factlog import claude-code";
+            self.line(&mut text, &[(Style::new().dimmed(), none.to_owned())]);
+            return text;
+        }
         let shown: Vec<&Member> =
             fleet.agents.iter().filter(|member| self.all || is_shown(member, fleet)).collect();
         let hidden = fleet.agents.len() - shown.len();
@@ -211,7 +216,7 @@ impl Frame {
         let does = match (&member.stuck, &member.tool) {
             (Some(stuck), _) => format!("! {}", stuck.rule),
             (None, Some(tool)) => tool.clone(),
-            (None, None) if member.is_gone && member.status == AgentStatus::Active => "gone".to_owned(),
+            (None, None) if member.is_gone && is_live(member) => "gone".to_owned(),
             (None, None) => member.status.to_string(),
         };
         let since = match (&member.stuck, member.tool_since) {
@@ -252,8 +257,15 @@ impl Frame {
             let _ =
                 if self.coloured { write!(text, "{style}{part}{style:#}") } else { write!(text, "{part}") };
         }
+        let written = text.trim_end_matches(' ').len();
+        text.truncate(written);
         text.push('\n');
     }
+}
+
+/// Whether it may still work, by what it said last.
+fn is_live(member: &Member) -> bool {
+    matches!(member.status, AgentStatus::Active | AgentStatus::Idle | AgentStatus::Blocked)
 }
 
 /// Those that a person wants to see: at work, idle or stuck, and the children of those.

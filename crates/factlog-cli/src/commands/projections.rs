@@ -125,16 +125,22 @@ async fn show<P: Entities + Clone>(log: &EventLog, at: &AtArgs) -> Outcome {
     Ok(out.flush()?)
 }
 
+/// The way out of a refusal, in the words of the command line.
+fn with_flag(error: Error) -> Error {
+    let is_removed = error.hint().is_some_and(|hint| hint.contains("partial"));
+    if is_removed { error.with_hint("`--partial` begins with what is left") } else { error }
+}
+
 async fn rebuild<P: Entities>(log: &EventLog, partial: bool) -> Outcome {
     let mut group = log.projections();
     if partial {
         group = group.partial();
     }
-    let projected = group.add::<P>().await?;
+    let projected = group.add::<P>().await.map_err(with_flag)?;
     group.start();
-    projected.rebuild().await?;
+    projected.rebuild().await.map_err(with_flag)?;
     let (position, count) = (projected.position(), projected.with(|state| state.entities().len()));
     projected.finish().await;
-    note(format_args!("{} is built anew: {count} as of position {position}", P::NAME));
+    note(format_args!("{} built anew: {count} {}s as of position {position}", P::NAME, P::NOUN));
     Ok(())
 }

@@ -50,6 +50,9 @@ fn summary(info: &TypeInfo) -> Value {
 fn show(context: &Context, name: &str) -> Outcome {
     let format = context.format("types show", &[Format::Table, Format::Json])?;
     let Some(info) = type_named(name) else {
+        if let Some((recorded, about)) = RECORDED.iter().find(|(recorded, _)| is_of(recorded, name)) {
+            return show_recorded(recorded, about, format);
+        }
         let means = type_patterns(name);
         let error = Error::not_found(format!("{name:?} is no type of the vocabulary"));
         return Err(match &means[1..] {
@@ -72,6 +75,22 @@ fn show(context: &Context, name: &str) -> Outcome {
     out.flush()?;
     drop(out);
     fields(info, &schema).print(format)
+}
+
+/// Whether a name is of the types that are recorded as agents tell them.
+fn is_of(recorded: &str, name: &str) -> bool {
+    recorded.strip_suffix('*').map_or(recorded == name, |begin| name.starts_with(begin))
+}
+
+fn show_recorded(name: &str, about: &str, format: Format) -> Outcome {
+    let mut out = stdout();
+    if format == Format::Json {
+        let shown = json!({"type": name, "category": name.split(':').next(), "about": about, "names": []});
+        writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
+    } else {
+        writeln!(out, "{name}\n{about}\n\nIts data is the agent's own record, as it was.")?;
+    }
+    Ok(out.flush()?)
 }
 
 fn fields(info: &TypeInfo, schema: &Value) -> Listing {

@@ -21,6 +21,7 @@ pub(crate) struct Column {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,
+    Status,
     Number,
     Time,
     Span,
@@ -35,6 +36,11 @@ impl Column {
 
     pub(crate) const fn number(heading: &'static str, field: &'static str) -> Self {
         Self { heading, field, kind: Kind::Number }
+    }
+
+    /// How it stands; one that nobody has heard of for a day is gone.
+    pub(crate) const fn status() -> Self {
+        Self { heading: "STATUS", field: "status", kind: Kind::Status }
     }
 
     /// A moment, to the second.
@@ -65,6 +71,7 @@ impl Column {
             (Kind::Time, Value::String(time)) if time.len() > 19 => time[..19].replace('T', " "),
             (Kind::Span, value) => value.as_u64().map(span).unwrap_or_default(),
             (Kind::Money, value) => value.as_f64().map(|cost| format!("${cost:.2}")).unwrap_or_default(),
+            (Kind::Status, Value::String(status)) if thing["isGone"] == true => format!("{status}, gone"),
             (Kind::Count, Value::Array(items)) => items.len().to_string(),
             (Kind::Count, Value::Object(items)) => items.len().to_string(),
             (_, Value::String(text)) => cell(text),
@@ -102,7 +109,8 @@ impl Listing {
         let used: Vec<usize> = (0..columns.len())
             .filter(|index| *index == 0 || cells.iter().any(|row| !row[*index].is_empty()))
             .collect();
-        let is_number = |index: &usize| !matches!(columns[*index].kind, Kind::Text | Kind::Time);
+        let is_number =
+            |index: &usize| !matches!(columns[*index].kind, Kind::Text | Kind::Status | Kind::Time);
         Self {
             headings: used.iter().map(|index| columns[*index].heading.to_owned()).collect(),
             numbers: used

@@ -151,7 +151,8 @@ fn the_event_that_changed_a_field_is_named() {
         all.as_array().unwrap().iter().map(|one| one["position"].as_u64().unwrap()).collect();
     assert_eq!(positions, [3, 4, 5, 6]);
     assert_eq!(place.json("blame task-42 status --at v2 --format json")[0]["position"], 4);
-    assert!(place.ok("blame agent-a1").contains("completedCount"));
+    let every = place.ok("blame agent-a1");
+    assert!(every.contains("completedCount") && !every.contains("failedCount"), "{every}");
     assert!(place.fails("blame task-42 colour").contains("status"));
     assert!(place.fails("blame task-99 status").starts_with("3\n"));
     assert!(place.fails("blame order-1 status").starts_with("2\n"));
@@ -169,7 +170,7 @@ fn projections_are_listed_shown_and_built_anew() {
     );
     let ran = place.run("projections rebuild agents");
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert!(ran.err.contains("agents is built anew: 2"), "{}", ran.err);
+    assert!(ran.err.contains("agents built anew: 2 agents"), "{}", ran.err);
     assert_eq!(place.run("projections rebuild").code, 0);
     assert_eq!(place.json("projections show agents"), before);
     assert!(place.fails("projections show nothing").contains("agent-metrics"));
@@ -212,4 +213,39 @@ fn what_tokens_cost_is_what_the_settings_say() {
     assert_eq!(place.json("fleet --format json")["costToday"], 22.5);
     place.write(".factlog.toml", "[prices.claude-opus]\ninputs = 15.0\n");
     assert!(place.fails("sessions").contains("inputs"));
+}
+
+/// What a first trial by a new user met: words and states that misled.
+#[test]
+fn what_is_shown_says_what_is_the_case() {
+    let place = fleet();
+    // Nobody announced agent-7; it says itself that it works.
+    place.ok("append task-50 task:started --source agent-7");
+    assert_eq!(place.json("agents agent-7 --format json")["status"], "active");
+    // A task that is queued again has not failed any more.
+    place.ok(r#"append task-50 task:failed {"error":"no"} --source agent-7"#);
+    place.ok("append task-50 task:queued");
+    let task = place.json("tasks 50 --format json");
+    assert_eq!((&task["status"], &task["retryCount"]), (&json!("queued"), &json!(1)));
+    assert!(task.get("error").is_none() && task.get("failedAt").is_none(), "{task}");
+    // What nobody has recorded as expired is shown as expired.
+    place.ok(r#"append memory-m2 memory:stored {"memoryId":"m2","namespace":"old","expiresAt":"2020-01-01T00:00:00Z"}"#);
+    assert_eq!(ids(&place.json("memories --status expired --format json"), "memoryId"), ["m2"]);
+    // A session that nobody has heard of for a day is gone, whatever it said last.
+    place.ok("append session-s9 session:started --session s9 --occurred 2020-01-01T00:00:00Z");
+    assert!(place.ok("sessions").contains("running, gone"));
+    assert_eq!(place.json("sessions --active --format json"), json!([]));
+    for (words, code) in [
+        ("memories --status gone", 2),
+        ("swarms --status odd", 2),
+        ("tasks --status nonsense", 2),
+        ("diff order-1 --from 1", 3),
+    ] {
+        assert_eq!(place.run(words).code, code, "{words}");
+    }
+    assert_eq!(place.json("tasks --status unknown --format json"), json!([]));
+    assert_eq!(place.json("diff task-42 --from v1 --to v2 --format json")[0]["id"], "42");
+    assert!(place.fails("tasks --format cloudevents").contains("tasks cannot write cloudevents"));
+    assert!(place.ok("types show hook:stop").contains("the agent's own record"));
+    assert_eq!(place.run("blame task-42 status --at now").code, 0);
 }
