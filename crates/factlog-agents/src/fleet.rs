@@ -1,9 +1,11 @@
 //! The fleet at a glance: who does what, since when, and who is stuck.
 
+use std::collections::{HashMap, HashSet};
+
 use factlog::Timestamp;
 use serde::Serialize;
 
-use crate::projections::{Agent, Agents, Entities, Session, Sessions, Tasks, milliseconds};
+use crate::projections::{Agent, Agents, Entities, Session, Sessions, Task, Tasks, milliseconds};
 use crate::{AgentStatus, Prices, SessionStatus, Status, Tokens};
 
 /// Microseconds of a day: an agent that is not heard of for so long is gone, whatever it said last.
@@ -112,11 +114,9 @@ impl Fleet {
         limits: Limits,
         prices: &Prices,
     ) -> Self {
-        let mut members: Vec<Member> = agents
-            .entities()
-            .values()
-            .map(|agent| member(agent, agents, sessions.get(&agent.agent_id), tasks, at, limits, prices))
-            .collect();
+        let known = Known::of(agents, sessions, tasks);
+        let mut members: Vec<Member> =
+            agents.entities().values().map(|agent| member(agent, &known, at, limits, prices)).collect();
         let rank = |member: &Member| {
             let is_over = matches!(
                 member.status,
@@ -152,24 +152,28 @@ impl Fleet {
     }
 }
 
-fn member(
-    agent: &Agent,
-    agents: &Agents,
-    session: Option<&Session>,
-    tasks: &Tasks,
-    at: Timestamp,
-    limits: Limits,
-    prices: &Prices,
-) -> Member {
+/// The states, and who belongs to whom in them: looked up once for all members.
+struct Known<'a> {
+    sessions: &'a Sessions,
+    tasks: &'a Tasks,
+    children: HashMap<&'a str, Vec<&'a str>>,
+    /// The task that a session has in hand, of its own list.
+    in_hand: HashMap<&'a str, &'a Task>,
+}
+
+impl<'a> Known<'a> {
+    fn of(agents: &'a Agents, sessions: &'a Sessions, tasks: &'a Tasks) -> Self {
+        let at_work = tasks.entities().values().filter(|task| task.status == Some(Status::InProgress));
+        let in_hand = at_work.filter_map(|task| Some((task.session_id.as_deref()?, task))).collect();
+        Self { sessions, tasks, children: agents.children_by_parent(), in_hand }
+    }
+}
+
+fn member(agent: &Agent, known: &Known<'_>, at: Timestamp, limits: Limits, prices: &Prices) -> Member {
+    let session = known.sessions.get(&agent.agent_id);
     let call = agent.open_call();
-    let task = agent.current_task.as_deref().and_then(|id| tasks.get(id));
-    let listed = session.and_then(|session| {
-        let is_current = |task: &&crate::projections::Task| {
-            task.session_id.as_deref() == Some(&session.session_id) && task.status == Some(Status::InProgress)
-        };
-        tasks.entities().values().find(is_current)
-    });
-    let task = task.or(listed);
+    let task = agent.current_task.as_deref().and_then(|id| known.tasks.get(id));
+    let task = task.or_else(|| known.in_hand.get(agent.agent_id.as_str()).copied());
     let is_gone = agent.last_activity_at.is_none_or(|heard| at.as_micros() - heard.as_micros() > DAY_MICROS);
     let today = session.and_then(|session| session.tokens_by_day.get(&at.to_string()[..10]));
     let mut tokens_today = Tokens::default();
@@ -191,7 +195,11 @@ fn member(
         tokens_today,
         cost_today: today.and_then(|by_model| prices.cost_of(by_model)),
         parent_id: agent.parent_id.clone(),
-        children: agents.children(&agent.agent_id).map(|child| child.agent_id.clone()).collect(),
+        children: known
+            .children
+            .get(agent.agent_id.as_str())
+            .map(|children| children.iter().map(|child| (*child).to_owned()).collect())
+            .unwrap_or_default(),
     }
 }
 
@@ -199,7 +207,7 @@ fn member(
 fn stuck(
     agent: &Agent,
     session: Option<&Session>,
-    task: Option<&crate::projections::Task>,
+    task: Option<&Task>,
     at: Timestamp,
     limits: Limits,
 ) -> Option<Stuck> {
@@ -230,31 +238,27 @@ fn stuck(
 
 /// Puts each behind its parent, whatever order they are in otherwise; a circle of parents loses nobody.
 fn behind_parents(members: Vec<Member>) -> Vec<Member> {
+    let ids: HashSet<String> = members.iter().map(|member| member.agent_id.clone()).collect();
+    let mut children: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut order = Vec::with_capacity(members.len());
+    for (index, member) in members.iter().enumerate() {
+        match &member.parent_id {
+            Some(parent) if ids.contains(parent) && *parent != member.agent_id => {
+                children.entry(parent.clone()).or_default().push(index);
+            }
+            _ => order.push(index),
+        }
+    }
     let mut left: Vec<Option<Member>> = members.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(left.len());
-    let has_parent = |member: &Member, left: &[Option<Member>]| {
-        let parent = member.parent_id.as_deref();
-        left.iter()
-            .flatten()
-            .any(|other| Some(other.agent_id.as_str()) == parent && other.agent_id != member.agent_id)
-    };
-    let roots: Vec<usize> = (0..left.len())
-        .filter(|index| left[*index].as_ref().is_some_and(|member| !has_parent(member, &left)))
-        .collect();
-    for root in roots {
-        take_with_children(root, &mut left, &mut ordered);
+    // The next to be placed stands last.
+    let mut waiting: Vec<usize> = order.into_iter().rev().collect();
+    while let Some(index) = waiting.pop() {
+        let Some(member) = left[index].take() else { continue };
+        let own = children.get(&member.agent_id).into_iter().flatten();
+        waiting.extend(own.rev());
+        ordered.push(member);
     }
     ordered.extend(left.into_iter().flatten());
     ordered
-}
-
-fn take_with_children(index: usize, left: &mut [Option<Member>], ordered: &mut Vec<Member>) {
-    let Some(member) = left[index].take() else { return };
-    let id = member.agent_id.clone();
-    ordered.push(member);
-    for child in 0..left.len() {
-        if left[child].as_ref().is_some_and(|member| member.parent_id.as_deref() == Some(&id)) {
-            take_with_children(child, left, ordered);
-        }
-    }
 }

@@ -25,7 +25,7 @@ mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use factlog::{Batch, Event, EventLog, Json, Position, Result, Timestamp};
+use factlog::{Batch, Event, EventLog, Json, Position, Result, Timestamp, TypePattern};
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -193,7 +193,11 @@ impl Recorder {
         let event_type = payload.event_type();
         let is_on = type_named(event_type).is_none_or(|info| !settings.off.contains(&info.category));
         let is_of_types = settings.types.as_ref().is_none_or(|types| {
-            types.iter().any(|pattern| pattern.matches(event_type) || pattern.matches(name))
+            let fact = payload.to_event().ok();
+            let is_named = |pattern: &TypePattern| !pattern.has_condition() && pattern.matches(name);
+            types
+                .iter()
+                .any(|pattern| is_named(pattern) || fact.as_ref().is_some_and(|fact| pattern.means(fact)))
         });
         let mut state = self.0.buffer.state();
         if state.closed {

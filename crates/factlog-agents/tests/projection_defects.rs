@@ -271,3 +271,57 @@ async fn a_fact_that_is_told_twice_is_one_fact() {
     assert_eq!((agent.completed_count, agent.total_task_duration_ms), (1, 10));
     assert_eq!(state::<Tasks>(&log).await.statistics().timed, 1);
 }
+
+/// Story: two agents tell of one task, and what is older comes in later: it had overwritten what was known since.
+#[tokio::test]
+async fn what_is_older_than_what_is_known_changes_no_status() {
+    let at = |payload: NewEvent, minute: &str| {
+        payload.with_occurred_at(time(&format!("2026-11-20T10:{minute}:00Z")))
+    };
+    let log = log([
+        at(fact(TaskCreated::new("1")), "00"),
+        at(fact(TaskCompleted::new("1").agent_id("a").result(json!("ok"))), "10"),
+        at(fact(TaskAssigned::new("1").agent_id("a").priority("high")), "01"),
+        at(fact(TaskFailed::new("1").error("flaky")), "02"),
+        at(fact(TaskStarted::new("1").agent_id("a")), "03"),
+        at(fact(AgentTerminated::new("b")), "05"),
+        at(fact(AgentStarted::new("b")), "00"),
+        at(fact(MemoryStored::new("m")), "00"),
+        at(fact(MemoryDeleted::new("m")), "09"),
+        at(fact(MemoryStored::new("m").size(5u64)), "01"),
+        at(fact(WorktreeRemoved::new("w")), "05"),
+        at(fact(WorktreeCreated::new("w").branch("x")), "00"),
+    ])
+    .await;
+    let tasks: Tasks = state(&log).await;
+    let task = tasks.get("1").unwrap();
+    assert_eq!((task.status, task.error.as_deref()), (Some(Status::Completed), None));
+    assert!(task.completed_at.is_some() && task.result.is_some());
+    assert_eq!((task.priority, task.duration_ms), (Some(factlog::Priority::High), Some(7 * 60_000)));
+    let agents: Agents = state(&log).await;
+    assert_eq!(agents.get("b").unwrap().status, AgentStatus::Terminated);
+    let agent = agents.get("a").unwrap();
+    assert_eq!((agent.status, agent.load(), agent.current_task.as_deref()), (AgentStatus::Unknown, 0, None));
+    let memories: Memories = state(&log).await;
+    assert_eq!(memories.get("m").unwrap().status, MemoryStatus::Deleted);
+    let worktrees: Worktrees = state(&log).await;
+    assert!(worktrees.get("w").unwrap().removed_at.is_some());
+}
+
+/// Story: one event with a duration of all the time there is ended two projections for ever.
+#[tokio::test]
+async fn a_duration_beyond_all_measure_ends_no_projection() {
+    let log = log([]).await;
+    for id in ["1", "2", "3"] {
+        let done = TaskCompleted::new(id).agent_id("a").duration_ms(u64::MAX);
+        log.append(done).await.unwrap();
+        let used = SessionToolUsed::new("s", "Bash").duration_ms(u64::MAX);
+        log.append(used).await.unwrap();
+        log.append(AgentAction::new("a", "x").duration_ms(u64::MAX)).await.unwrap();
+        log.append(SessionCompleted::new(id).task_id("1").duration_ms(u64::MAX)).await.unwrap();
+    }
+    assert_eq!(state::<Agents>(&log).await.get("a").unwrap().total_task_duration_ms, u64::MAX);
+    assert_eq!(state::<Tasks>(&log).await.statistics().average_duration_ms, Some(u64::MAX));
+    state::<Sessions>(&log).await;
+    state::<factlog_agents::projections::Metrics>(&log).await;
+}

@@ -98,8 +98,47 @@ async fn a_call_that_its_hook_and_its_transcript_tell_of_is_one_call_in_whatever
     assert_eq!((session.tool_calls, session.tools["Bash"].calls, session.tools["Grep"].calls), (5, 2, 2));
     let open: Vec<&str> = session.open_calls().values().map(|open| open.tool.as_str()).collect();
     assert_eq!(open, ["Grep", "Bash"]);
+    // The return that came in before its call is counted with it.
+    assert_eq!((session.tool_returns, session.tools["Read"].calls), (3, 1));
     let metrics: Metrics = told.state().await;
     assert_eq!(metrics.get("s").unwrap().actions["Bash"].count, 1);
+    assert_eq!(metrics.get("s").unwrap().actions["Read"].count, 1);
+}
+
+#[tokio::test]
+async fn a_prompt_that_its_hook_and_its_transcript_tell_of_is_one_and_a_sub_agents_is_none() {
+    let mut told = Told::new();
+    told.claude("s", "hook:user-prompt-submit", json!({"prompt": "Fix the login"})).await;
+    told.claude("s", "session:prompted", json!({"message": {"content": "Fix the login"}})).await;
+    told.tell("s", "claude-code/sub1", "session:prompted", &json!({"message": {"content": "Look around"}}))
+        .await;
+    told.claude("s", "session:prompted", json!({"message": {"content": "And the logout"}})).await;
+    let sessions: Sessions = told.state().await;
+    let session = sessions.get("s").unwrap();
+    assert_eq!((session.prompts, session.title.as_deref()), (2, Some("Fix the login")));
+}
+
+#[tokio::test]
+async fn a_message_over_midnight_is_of_the_day_it_began() {
+    let mut told = Told::new();
+    told.seconds = 0;
+    for (time, output) in [("2026-11-20T23:59:59Z", 1), ("2026-11-21T00:00:01Z", 50)] {
+        let mut event =
+            NewEvent::new("session-s", "session:replied", message("m1", output, json!([]))).unwrap();
+        event.session_id = Some("s".parse::<Text>().unwrap());
+        event.source = Some("claude-code".parse().unwrap());
+        event.occurred_at = Some(time.parse().unwrap());
+        told.log.append(event).await.unwrap();
+    }
+    let sessions: Sessions = told.state().await;
+    let session = sessions.get("s").unwrap();
+    assert_eq!(session.tokens.output, 50);
+    let by_day: Vec<(&str, u64)> = session
+        .tokens_by_day
+        .iter()
+        .map(|(day, models)| (day.as_str(), models.values().map(|tokens| tokens.output).sum()))
+        .collect();
+    assert_eq!(by_day, [("2026-11-20", 50)]);
 }
 
 #[tokio::test]

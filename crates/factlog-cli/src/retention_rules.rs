@@ -97,7 +97,10 @@ impl RuleTable {
             types: under_all_names(&self.types),
             sources: self.sources.clone(),
             tags: self.tags.clone(),
-            not: self.not.clone(),
+            not: self.not.clone().map(|mut not| {
+                not.types = under_all_names(&not.types);
+                not
+            }),
             ..Filter::all()
         };
         let clock = if self.occurred { Clock::Occurred } else { Clock::Recorded };

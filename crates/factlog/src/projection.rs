@@ -101,6 +101,11 @@ impl<P: Projection> Projected<P> {
         self.shared.progress.borrow().position
     }
 
+    /// Why it takes in no more events; none as long as it does.
+    pub fn stopped(&self) -> Option<Error> {
+        self.shared.progress.borrow().stopped.clone()
+    }
+
     /// How many positions it is behind the head.
     pub fn lag(&self) -> u64 {
         let head = *self.shared.log.store.head().borrow();

@@ -111,9 +111,9 @@ impl<'a> StreamOf<'a> {
         let reading = self.read().after(after);
         match until {
             Some(Moment::Position(last)) => reading.before(Position(last.0.saturating_add(1))),
-            Some(Moment::Version(last)) => {
-                reading.limit(usize::try_from((last.0 + 1).saturating_sub(next.0)).unwrap_or(usize::MAX))
-            }
+            Some(Moment::Version(last)) => reading.limit(
+                usize::try_from((last.0.saturating_add(1)).saturating_sub(next.0)).unwrap_or(usize::MAX),
+            ),
             _ => reading,
         }
     }

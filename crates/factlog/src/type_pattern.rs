@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{Error, Event, EventType, Result};
+use crate::{Error, EventType, NewEvent, Result};
 
 /// How a condition begins, behind the type.
 const CONDITION: &str = "[data.";
@@ -36,8 +36,8 @@ impl TypePattern {
         }
     }
 
-    /// Whether an event is meant.
-    pub fn means(&self, event: &Event) -> bool {
+    /// Whether an event is meant, recorded or not.
+    pub fn means(&self, event: &NewEvent) -> bool {
         self.matches(&event.event_type)
             && (self.type_bytes == self.text.len()
                 || self.condition().is_none_or(|(field, text)| is_text(event.data.as_str(), field, text)))
@@ -46,6 +46,24 @@ impl TypePattern {
     /// The type it names, when it has no `*`.
     pub fn exact(&self) -> Option<&str> {
         (!self.has_star).then_some(self.name())
+    }
+
+    /// The same condition behind another type.
+    ///
+    /// # Errors
+    /// `Invalid` when that is no type, or too long.
+    pub fn with_type(&self, event_type: &str) -> Result<Self> {
+        format!("{event_type}{}", &self.text[self.type_bytes..]).parse()
+    }
+
+    /// The type, without a condition; it may have a `*`.
+    pub fn type_name(&self) -> &str {
+        self.name()
+    }
+
+    /// Whether the data must fit too.
+    pub fn has_condition(&self) -> bool {
+        self.type_bytes < self.text.len()
     }
 
     /// The pattern.
@@ -137,6 +155,7 @@ impl<'de> Deserialize<'de> for TypePattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Event;
 
     #[test]
     fn a_star_stands_for_any_run_of_characters() {

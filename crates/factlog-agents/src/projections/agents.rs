@@ -1,11 +1,11 @@
 //! Agents: what each is, what it does now, and how it did so far.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use factlog::{Event, Filter, Invalid, Projection, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::open_calls::{Calls, OpenCall};
+use super::open_calls::{Calls, OpenCall, Outcome, Told};
 use super::{Entities, entity, filter_of, later, milliseconds, set, speaker, when};
 use crate::record::{Record, Return, Subagent, Turn};
 use crate::status::AgentStatus;
@@ -85,6 +85,9 @@ pub struct Agent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_activity_at: Option<Timestamp>,
     calls: Calls,
+    /// The time of what its status was learned from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_at: Option<Timestamp>,
 }
 
 impl Agent {
@@ -103,7 +106,17 @@ impl Agent {
         !matches!(self.status, AgentStatus::Completed | AgentStatus::Failed | AgentStatus::Terminated)
     }
 
+    /// Whether something that happened then is older than what the agent is known to have done since.
+    fn is_late(&self, at: Timestamp) -> bool {
+        self.status_at.is_some_and(|known| at < known)
+    }
+
+    /// Comes to a status; one of before what is known already changes nothing.
     fn enter(&mut self, status: AgentStatus, at: Timestamp) {
+        if self.is_late(at) {
+            return;
+        }
+        self.status_at = Some(at);
         if self.status != status {
             self.status = status;
             self.status_since = Some(at);
@@ -127,10 +140,11 @@ impl Agent {
     /// Lays a task down; it goes on with another it has, or is idle.
     fn lay_down(&mut self, task: &str, at: Timestamp) {
         self.current_tasks.remove(task);
+        later(&mut self.status_at, at);
         if self.current_task.as_deref() == Some(task) {
             self.current_task = self.current_tasks.first().cloned();
         }
-        if self.current_tasks.is_empty() && self.status == AgentStatus::Active {
+        if self.current_tasks.is_empty() && matches!(self.status, AgentStatus::Active | AgentStatus::Idle) {
             self.enter(AgentStatus::Idle, at);
         }
     }
@@ -143,7 +157,7 @@ impl Agent {
             return;
         }
         self.completed_count += 1;
-        self.total_task_duration_ms += duration_ms.unwrap_or(0);
+        self.total_task_duration_ms = self.total_task_duration_ms.saturating_add(duration_ms.unwrap_or(0));
         remember(&mut self.completed_tasks, task);
     }
 
@@ -301,12 +315,12 @@ impl Agents {
         match payload {
             Payload::TaskAssigned(assigned) => {
                 if let Some(agent) = assigned.agent_id.or_else(target) {
-                    self.hold(event, &assigned.task_id, &agent);
+                    self.hold(event, &assigned.task_id, &agent, when(assigned.assigned_at, event));
                 }
             }
             Payload::TaskAccepted(accepted) => {
                 if let Some(agent) = self.doer(event, accepted.agent_id, &accepted.task_id) {
-                    self.hold(event, &accepted.task_id, &agent);
+                    self.hold(event, &accepted.task_id, &agent, at);
                 }
             }
             Payload::TaskStarted(started) => {
@@ -361,7 +375,15 @@ impl Agents {
         named.or_else(|| self.holders.get(task).cloned()).or_else(|| speaker(event))
     }
 
-    fn hold(&mut self, event: &Event, task: &str, agent: &str) {
+    /// Gives a task to an agent; `false` where its end was told before.
+    fn hold(&mut self, event: &Event, task: &str, agent: &str, at: Timestamp) -> bool {
+        let is_over = |known: &Agent| {
+            let ended = known.completed_tasks.iter().chain(&known.failed_tasks).any(|ended| ended == task);
+            ended && !known.current_tasks.contains(task) && known.is_late(at)
+        };
+        if self.agents.get(agent).is_some_and(is_over) {
+            return false;
+        }
         if let Some(before) = self.holders.insert(task.to_owned(), agent.to_owned())
             && before != agent
         {
@@ -369,13 +391,15 @@ impl Agents {
             self.agent(event, &before).lay_down(task, at);
         }
         self.agent(event, agent).take_task(task);
+        true
     }
 
     fn begin(&mut self, event: &Event, task: &str, agent: &str, at: Timestamp) {
-        self.hold(event, task, agent);
-        let agent = self.agent(event, agent);
-        agent.current_task = Some(task.to_owned());
-        agent.enter(AgentStatus::Active, at);
+        if self.hold(event, task, agent, at) {
+            let agent = self.agent(event, agent);
+            agent.current_task = Some(task.to_owned());
+            agent.enter(AgentStatus::Active, at);
+        }
     }
 
     fn release(&mut self, event: &Event, task: &str, agent: &str, at: Timestamp) {
@@ -422,13 +446,18 @@ impl Agents {
         let mut children = Vec::new();
         for call in record.calls {
             let open = OpenCall { tool: call.tool, at, agent_id: None };
-            if agent.calls.call(call.id.as_deref(), open) {
+            let told = agent.calls.call(call.id.as_deref(), open);
+            if let Told::Returned(closed) = &told {
+                agent.error_count += u64::from(closed.is_error);
+            }
+            if !matches!(told, Told::Again) {
                 agent.tool_calls += 1;
                 children.extend(call.subagent.map(|subagent| (call.id, subagent, false)));
             }
         }
-        for Return { id, tool, is_error, subagent, .. } in record.returns {
-            if agent.calls.close(id.as_deref(), tool.as_deref(), at).is_some() {
+        for Return { id, tool, is_error, subagent, duration_ms } in record.returns {
+            let outcome = Outcome { at, is_error, duration_ms };
+            if agent.calls.close(id.as_deref(), tool.as_deref(), outcome).is_some() {
                 agent.error_count += u64::from(is_error);
             }
             match subagent {
@@ -497,6 +526,17 @@ impl Agents {
         self.agents.values().filter(move |agent| agent.parent_id.as_deref() == Some(parent))
     }
 
+    /// Those that each one made, by its id.
+    pub fn children_by_parent(&self) -> HashMap<&str, Vec<&str>> {
+        let mut children: HashMap<&str, Vec<&str>> = HashMap::new();
+        for agent in self.agents.values() {
+            if let Some(parent) = &agent.parent_id {
+                children.entry(parent).or_default().push(&agent.agent_id);
+            }
+        }
+        children
+    }
+
     /// How many are at work.
     pub fn active_count(&self) -> usize {
         self.by_status(AgentStatus::Active).count()
@@ -506,7 +546,7 @@ impl Agents {
 impl Entities for Agents {
     type Entity = Agent;
     const NOUN: &'static str = "agent";
-    const HIDDEN: &'static [&'static str] = &["calls"];
+    const HIDDEN: &'static [&'static str] = &["calls", "statusAt"];
 
     fn entities(&self) -> &BTreeMap<String, Agent> {
         &self.agents

@@ -99,11 +99,9 @@ impl Projection for Memories {
                 let at = when(stored.stored_at, event);
                 let size = stored.size.or_else(|| Some(stored.value.as_ref()?.as_str().len() as u64));
                 let memory = self.memory(&stored.memory_id, stored.namespace, stored.key);
-                memory.status = MemoryStatus::Stored;
                 memory.writes += 1;
                 memory.size = size.unwrap_or(memory.size);
-                memory.stored_at = Some(at);
-                memory.deleted_at = None;
+                memory.store(at);
                 memory.expires_at = stored.expires_at.or(event.expires_at);
                 set(&mut memory.memory_type, stored.memory_type);
                 if let Some(tags) = stored.tags {
@@ -125,11 +123,9 @@ impl Projection for Memories {
                 let memory = self.memory(&shared.memory_id, shared.namespace, shared.key);
                 if let Some(size) = size {
                     // It carries the value, so it is there.
-                    memory.status = MemoryStatus::Stored;
                     memory.size = size;
-                    memory.stored_at = Some(event.time());
                     memory.writes += 1;
-                    memory.deleted_at = None;
+                    memory.store(event.time());
                 }
                 set(&mut memory.access_level, shared.access_level);
                 set(&mut memory.expires_at, shared.expires_at.or(event.expires_at));
@@ -155,6 +151,15 @@ impl Projection for Memories {
 }
 
 impl Memory {
+    /// It is there, unless it was taken away since.
+    fn store(&mut self, at: Timestamp) {
+        later(&mut self.stored_at, at);
+        if self.deleted_at.is_none_or(|deleted| deleted <= at) {
+            self.status = MemoryStatus::Stored;
+            self.deleted_at = None;
+        }
+    }
+
     /// Ends it, unless it was stored again since: events of two streams may come in any order.
     fn end(&mut self, status: MemoryStatus, at: Timestamp) {
         if self.stored_at.is_none_or(|stored| stored <= at) {

@@ -6,6 +6,7 @@ use factlog::{Event, Filter, Invalid, Projection, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::open_calls::{Calls, Closed, OpenCall, Outcome, Told};
 use super::{Entities, filter_of, json_of, later, percentile};
 use crate::record::Record;
 use crate::vocabulary::Payload;
@@ -52,7 +53,7 @@ impl ActionMetrics {
         self.errors += u64::from(is_error);
         let Some(duration) = duration_ms else { return };
         self.timed += 1;
-        self.total_duration_ms += duration;
+        self.total_duration_ms = self.total_duration_ms.saturating_add(duration);
         if self.durations_ms.len() == DURATIONS_KEPT_MAX {
             self.durations_ms.pop_front();
         }
@@ -85,8 +86,8 @@ pub struct Metrics {
     agents: BTreeMap<String, AgentMetrics>,
     /// Who has which task.
     holders: BTreeMap<String, String>,
-    /// Tools that were called and have not returned: who, which, when.
-    calls: BTreeMap<String, (String, String, Timestamp)>,
+    /// Tools that were called: a hook and a transcript tell of the same call.
+    calls: Calls,
 }
 
 impl Projection for Metrics {
@@ -180,17 +181,25 @@ impl Metrics {
         let at = event.time();
         let id = record.agent.unwrap_or(record.session);
         for call in record.calls {
-            if let Some(call_id) = call.id {
-                self.calls.entry(call_id).or_insert_with(|| (id.clone(), call.tool, at));
+            let Some(call_id) = call.id else { continue };
+            let open = OpenCall { tool: call.tool, at, agent_id: Some(id.clone()) };
+            if let Told::Returned(closed) = self.calls.call(Some(&call_id), open) {
+                self.close(event, closed);
             }
         }
         for returned in record.returns {
-            let Some((agent, tool, called)) = returned.id.and_then(|id| self.calls.remove(&id)) else {
-                continue;
-            };
-            let duration = returned.duration_ms.or_else(|| super::milliseconds(called, at));
-            self.agent(event, &agent).actions.entry(tool).or_default().take(returned.is_error, duration);
+            let Some(call_id) = &returned.id else { continue };
+            let outcome = Outcome { at, is_error: returned.is_error, duration_ms: returned.duration_ms };
+            if let Some(closed) = self.calls.close(Some(call_id), None, outcome) {
+                self.close(event, closed);
+            }
         }
+    }
+
+    fn close(&mut self, event: &Event, closed: Closed) {
+        let Some(agent) = closed.agent_id else { return };
+        let agent = self.agent(event, &agent);
+        agent.actions.entry(closed.tool).or_default().take(closed.is_error, closed.duration_ms);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use factlog::{Event, Filter, Invalid, Projection, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::open_calls::{Calls, OpenCall};
+use super::open_calls::{Calls, Closed, OpenCall, Outcome, Told};
 use super::{Entities, filter_of, later, milliseconds, set, stable_hash, when};
 use crate::record::{Call, Record, Return, Subagent, Tokens, Turn, Usage};
 use crate::status::SessionStatus;
@@ -13,6 +13,10 @@ use crate::vocabulary::Payload;
 
 /// Messages of a session whose tokens may still grow: their lines stand close to each other.
 const MESSAGES_OPEN_MAX: usize = 16;
+/// Messages that are remembered over all sessions; of more, those before are forgotten, and count again in a fork.
+const MESSAGES_MAX: usize = 1_000_000;
+/// The same prompt told twice within so long is one: a hook and a transcript tell of it.
+const PROMPT_MICROS: i64 = 60_000_000;
 
 /// A session, as far as the log tells of it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -95,7 +99,19 @@ pub struct Session {
     calls: Calls,
     /// The last messages and what is counted for them.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
-    counted: VecDeque<(u64, Tokens)>,
+    counted: VecDeque<Counted>,
+    /// The last prompt, and when it was told: a hook and a transcript tell of the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_prompt: Option<(u64, Timestamp)>,
+}
+
+/// What is counted for a message, and under which day and model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Counted {
+    message: u64,
+    tokens: Tokens,
+    day: String,
+    model: String,
 }
 
 /// How a tool was used.
@@ -174,13 +190,30 @@ impl Session {
         self.status = Some(SessionStatus::Running);
     }
 
+    /// Counts what a person asked for, unless it was told already.
+    fn prompt(&mut self, prompt: String, at: Timestamp) {
+        let hash = stable_hash(&prompt);
+        let is_known = self.last_prompt.is_some_and(|(known, told)| {
+            known == hash && at.as_micros().abs_diff(told.as_micros()) <= PROMPT_MICROS.unsigned_abs()
+        });
+        if !is_known {
+            self.prompts += 1;
+        }
+        self.last_prompt = Some((hash, at));
+        self.title.get_or_insert(prompt);
+    }
+
     fn call(&mut self, call: Call, at: Timestamp, agent_id: Option<String>) {
         let open = OpenCall { tool: call.tool.clone(), at, agent_id };
-        if !self.calls.call(call.id.as_deref(), open) {
+        let told = self.calls.call(call.id.as_deref(), open);
+        if matches!(told, Told::Again) {
             return;
         }
         self.tool_calls += 1;
         self.tools.entry(call.tool).or_default().calls += 1;
+        if let Told::Returned(closed) = told {
+            self.close(closed);
+        }
         if let (Some(id), Some(subagent)) = (call.id, call.subagent) {
             self.subagents.push(SessionSubagent {
                 agent_id: id,
@@ -200,14 +233,18 @@ impl Session {
         {
             known.ended_at = Some(at);
         }
-        let Some(closed) = self.calls.close(returned.id.as_deref(), returned.tool.as_deref(), at) else {
-            return;
-        };
+        let outcome = Outcome { at, is_error: returned.is_error, duration_ms: returned.duration_ms };
+        if let Some(closed) = self.calls.close(returned.id.as_deref(), returned.tool.as_deref(), outcome) {
+            self.close(closed);
+        }
+    }
+
+    fn close(&mut self, closed: Closed) {
         self.tool_returns += 1;
-        self.tool_errors += u64::from(returned.is_error);
+        self.tool_errors += u64::from(closed.is_error);
         let tool = self.tools.entry(closed.tool).or_default();
-        tool.errors += u64::from(returned.is_error);
-        tool.duration_ms += returned.duration_ms.or(closed.duration_ms).unwrap_or(0);
+        tool.errors += u64::from(closed.is_error);
+        tool.duration_ms = tool.duration_ms.saturating_add(closed.duration_ms.unwrap_or(0));
     }
 
     /// Gives a sub-agent its own name; it had that of its call.
@@ -318,7 +355,7 @@ impl Sessions {
                 let tool = session.tools.entry(used.tool).or_default();
                 tool.calls += 1;
                 tool.errors += u64::from(used.error.is_some());
-                tool.duration_ms += used.duration_ms.unwrap_or(0);
+                tool.duration_ms = tool.duration_ms.saturating_add(used.duration_ms.unwrap_or(0));
             }
             Payload::SessionCompleted(completed) => {
                 let has_failed =
@@ -350,7 +387,9 @@ impl Sessions {
 
     fn take_record(&mut self, event: &Event, record: Record) {
         let at = event.time();
-        let is_counted = record.usage.as_ref().map(|usage| self.count(&record, usage));
+        if let Some(usage) = &record.usage {
+            self.count(&record, usage, at);
+        }
         let session = self.session(event, &record.session);
         if event.occurred_at.is_some() || event.event_type.starts_with("hook:") {
             session.started_at = session.started_at.filter(|known| *known <= at).or(Some(at));
@@ -360,25 +399,11 @@ impl Sessions {
         if session.folder.is_none() {
             session.folder = record.folder;
         }
-        if let Some((is_new, tokens, before)) = is_counted {
-            session.messages += u64::from(is_new);
-            session.tokens.subtract(before);
-            session.tokens.add(tokens);
-            let model = record.model.clone().or_else(|| session.model.clone()).unwrap_or_default();
-            let day = session.tokens_by_day.entry(at.to_string()[..10].to_owned()).or_default();
-            let of_model = day.entry(model).or_default();
-            of_model.subtract(before);
-            of_model.add(tokens);
-            if is_new && let Some(cost) = record.usage.and_then(|usage| usage.cost) {
-                session.cost = Some(session.cost.unwrap_or(0.0) + cost);
-            }
-        }
         if record.agent.is_none() {
             set(&mut session.model, record.model);
         }
-        if let Some(prompt) = record.prompt {
-            session.prompts += 1;
-            session.title.get_or_insert(prompt);
+        if let Some(prompt) = record.prompt.filter(|_| record.agent.is_none()) {
+            session.prompt(prompt, at);
         }
         if let Some(subagent) = &record.subagent {
             session.name_subagent(None, subagent, at);
@@ -401,32 +426,52 @@ impl Sessions {
         }
     }
 
-    /// What a message adds to its session: whether it is a new one, its tokens, and those that were counted for it before.
-    fn count(&mut self, record: &Record, usage: &Usage) -> (bool, Tokens, Tokens) {
+    /// Counts what a message took: once in the whole log, and the last word that its session has of it.
+    fn count(&mut self, record: &Record, usage: &Usage, at: Timestamp) {
+        let session = self.sessions.entry(record.session.clone()).or_default();
         let name = if usage.message.starts_with("sum-") || record.system == "gemini" {
             // Such names are only those of their session.
             format!("{}/{}", record.session, usage.message)
         } else {
             usage.message.clone()
         };
-        if usage.message.is_empty() {
-            return (true, usage.tokens, Tokens::default());
+        let message = stable_hash(&name);
+        let known = session.counted.iter_mut().find(|counted| counted.message == message);
+        if let Some(counted) = known.filter(|_| !usage.message.is_empty()) {
+            // Told again, with more in it: it stays where it was counted first.
+            let before = std::mem::replace(&mut counted.tokens, usage.tokens);
+            let (day, model) = (counted.day.clone(), counted.model.clone());
+            let of_model = session.tokens_by_day.entry(day).or_default().entry(model).or_default();
+            for tokens in [of_model, &mut session.tokens] {
+                tokens.subtract(before);
+                tokens.add(usage.tokens);
+            }
+            return;
         }
-        let hash = stable_hash(&name);
-        let session = self.sessions.entry(record.session.clone()).or_default();
-        if let Some((_, counted)) = session.counted.iter_mut().find(|(message, _)| *message == hash) {
-            // Told again, with more in it: the last word counts.
-            let before = std::mem::replace(counted, usage.tokens);
-            return (false, usage.tokens, before);
+        if self.messages.len() >= MESSAGES_MAX {
+            self.messages.clear();
         }
-        if !self.messages.insert(hash) {
-            return (false, Tokens::default(), Tokens::default());
+        if !usage.message.is_empty() && !self.messages.insert(message) {
+            return;
+        }
+        let day = at.to_string()[..10].to_owned();
+        let model = record.model.clone().or_else(|| session.model.clone()).unwrap_or_default();
+        session.tokens.add(usage.tokens);
+        session
+            .tokens_by_day
+            .entry(day.clone())
+            .or_default()
+            .entry(model.clone())
+            .or_default()
+            .add(usage.tokens);
+        session.messages += 1;
+        if let Some(cost) = usage.cost {
+            session.cost = Some(session.cost.unwrap_or(0.0) + cost);
         }
         if session.counted.len() == MESSAGES_OPEN_MAX {
             session.counted.pop_front();
         }
-        session.counted.push_back((hash, usage.tokens));
-        (true, usage.tokens, Tokens::default())
+        session.counted.push_back(Counted { message, tokens: usage.tokens, day, model });
     }
 
     /// The sessions that are not over.
@@ -447,7 +492,7 @@ impl Sessions {
 impl Entities for Sessions {
     type Entity = Session;
     const NOUN: &'static str = "session";
-    const HIDDEN: &'static [&'static str] = &["calls", "counted"];
+    const HIDDEN: &'static [&'static str] = &["calls", "counted", "lastPrompt"];
 
     fn entities(&self) -> &BTreeMap<String, Session> {
         &self.sessions

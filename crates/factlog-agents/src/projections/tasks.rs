@@ -106,6 +106,9 @@ pub struct Task {
     /// The sessions that are to work on it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<String>,
+    /// The time of what its status was learned from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_at: Option<Timestamp>,
 }
 
 impl Task {
@@ -127,14 +130,21 @@ impl Task {
     /// Sets the status that a word means; a word that means nothing here is kept beside it.
     fn take_word(&mut self, word: Option<String>, at: Timestamp) {
         let Some(word) = word else { return };
-        if let Some(status) = Status::of(&word) {
-            self.enter(status, at);
+        if let Some(status) = Status::of(&word)
+            && !self.enter(status, at)
+        {
+            return;
         }
         self.status_word = self.status.is_none_or(|status| status.as_str() != word).then_some(word);
     }
 
-    /// Goes into a status, and forgets what no longer holds there.
-    fn enter(&mut self, status: Status, at: Timestamp) {
+    /// Goes into a status, and forgets what no longer holds there; `false` for one of before what is known already,
+    /// which changes nothing.
+    fn enter(&mut self, status: Status, at: Timestamp) -> bool {
+        if self.status_at.is_some_and(|known| at < known) {
+            return false;
+        }
+        self.status_at = Some(at);
         if status != Status::Blocked {
             self.blocked_by.clear();
         }
@@ -155,6 +165,7 @@ impl Task {
         }
         self.status = Some(status);
         self.status_word = None;
+        true
     }
 
     /// What an earlier try left behind goes when the next begins.
@@ -184,16 +195,26 @@ impl Task {
             }
             return;
         }
-        self.restart();
-        self.started_at = Some(at);
-        self.enter(Status::InProgress, at);
+        if self.enter(Status::InProgress, at) {
+            self.started_at = Some(at);
+        }
     }
 
-    fn end(&mut self, status: Status, at: Timestamp, duration_ms: Option<u64>, started: Option<Timestamp>) {
+    /// Comes to an end; `false` when more is known already.
+    fn end(
+        &mut self,
+        status: Status,
+        at: Timestamp,
+        duration_ms: Option<u64>,
+        started: Option<Timestamp>,
+    ) -> bool {
+        if !self.enter(status, at) {
+            return false;
+        }
         set(&mut self.started_at, started);
-        self.enter(status, at);
         // A duration of nothing is one too.
         self.duration_ms = duration_ms.or_else(|| milliseconds(self.started_at?, at));
+        true
     }
 }
 
@@ -277,7 +298,7 @@ impl Tasks {
                 }
                 if !is_late {
                     set(&mut task.workflow_state, created.workflow_state);
-                    task.status = Some(Status::Pending);
+                    task.enter(Status::Pending, at);
                     task.take_word(created.status, at);
                 }
             }
@@ -344,32 +365,27 @@ impl Tasks {
                 let task = self.task(event, &done.task_id);
                 set(&mut task.agent_id, done.agent_id.or_else(|| speaker(event)));
                 set(&mut task.title, done.title);
-                task.end(
-                    Status::Completed,
-                    when(done.completed_at, event),
-                    done.duration_ms,
-                    done.started_at,
-                );
-                set(&mut task.result, small(done.result));
+                let at = when(done.completed_at, event);
+                if task.end(Status::Completed, at, done.duration_ms, done.started_at) {
+                    set(&mut task.result, small(done.result));
+                }
             }
             Payload::TaskFailed(failed) => {
                 let task = self.task(event, &failed.task_id);
                 set(&mut task.agent_id, failed.agent_id.or_else(|| speaker(event)));
                 set(&mut task.title, failed.title);
-                task.end(
-                    Status::Failed,
-                    when(failed.failed_at, event),
-                    failed.duration_ms,
-                    failed.started_at,
-                );
-                task.error = failed.error;
+                let at = when(failed.failed_at, event);
+                if task.end(Status::Failed, at, failed.duration_ms, failed.started_at) {
+                    task.error = failed.error;
+                }
                 task.retry_count = task.retry_count.max(failed.retry_count.unwrap_or(0));
             }
             Payload::TaskBlocked(blocked) => {
                 let task = self.task(event, &blocked.task_id);
-                task.enter(Status::Blocked, when(blocked.blocked_at, event));
-                task.blocked_by = blocked.blocked_by.unwrap_or_default();
-                task.reason = blocked.reason;
+                if task.enter(Status::Blocked, when(blocked.blocked_at, event)) {
+                    task.blocked_by = blocked.blocked_by.unwrap_or_default();
+                    task.reason = blocked.reason;
+                }
             }
             Payload::TaskCancelled(cancelled) => {
                 let task = self.task(event, &cancelled.task_id);
@@ -429,7 +445,7 @@ impl Tasks {
         let task = self.task(event, &id);
         task.sessions.retain(|known| known != session);
         task.sessions_run += 1;
-        task.sessions_duration_ms += duration_ms.unwrap_or(0);
+        task.sessions_duration_ms = task.sessions_duration_ms.saturating_add(duration_ms.unwrap_or(0));
     }
 
     /// A task in an agent's own list: it is of the session, and its ids are too.
@@ -452,8 +468,12 @@ impl Tasks {
         {
             match status {
                 Status::InProgress => task.start(at),
-                Status::Completed | Status::Failed => task.end(status, at, None, None),
-                other => task.enter(other, at),
+                Status::Completed | Status::Failed => {
+                    task.end(status, at, None, None);
+                }
+                other => {
+                    task.enter(other, at);
+                }
             }
             task.status_changes += 1;
         }
@@ -483,6 +503,7 @@ impl Tasks {
 impl Entities for Tasks {
     type Entity = Task;
     const NOUN: &'static str = "task";
+    const HIDDEN: &'static [&'static str] = &["statusAt"];
 
     fn entities(&self) -> &BTreeMap<String, Task> {
         &self.tasks
@@ -533,7 +554,8 @@ impl TaskStatistics {
         durations.sort_unstable();
         let count = durations.len() as u64;
         statistics.timed = count;
-        statistics.average_duration_ms = durations.iter().sum::<u64>().checked_div(count);
+        let sum: u128 = durations.iter().map(|duration| u128::from(*duration)).sum();
+        statistics.average_duration_ms = sum.checked_div(u128::from(count)).map(|average| average as u64);
         statistics.p50_duration_ms = percentile(&durations, 0.5);
         statistics.p95_duration_ms = percentile(&durations, 0.95);
         let of = |status: &str| statistics.by_status.get(status).copied().unwrap_or(0);

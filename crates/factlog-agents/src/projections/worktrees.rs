@@ -94,7 +94,9 @@ impl Worktrees {
             Payload::WorktreeCreated(created) => {
                 let worktree = self.worktree(event, &created.path);
                 worktree.created_at = Some(event.time());
-                worktree.removed_at = None;
+                if worktree.removed_at.is_some_and(|removed| removed <= event.time()) {
+                    worktree.removed_at = None;
+                }
                 set(&mut worktree.branch, created.branch);
                 set(&mut worktree.task_id, created.task_id);
             }

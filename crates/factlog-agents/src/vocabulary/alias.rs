@@ -48,34 +48,45 @@ pub(crate) const WIDER: &[(&str, &[Meaning])] = &[
 /// assert!(type_patterns("SessionFailed").contains(&"session:completed[data.result == \"failure\"]".to_owned()));
 /// ```
 pub fn type_patterns(name: &str) -> Vec<String> {
-    let mut patterns = vec![name.to_owned()];
-    if let Some((_, meanings)) = WIDER.iter().find(|(wider, _)| *wider == name) {
+    let Ok(pattern) = name.parse::<TypePattern>() else { return vec![name.to_owned()] };
+    let asked = pattern.type_name();
+    let mut names = vec![asked.to_owned()];
+    let mut others = Vec::new();
+    if let Some((_, meanings)) = WIDER.iter().find(|(wider, _)| *wider == asked) {
         for meaning in *meanings {
             match meaning.condition {
-                None => add_names(&mut patterns, meaning.event_type),
+                None => add_names(&mut names, meaning.event_type),
                 Some((field, text)) => {
-                    patterns.push(format!("{}[data.{field} == \"{text}\"]", meaning.event_type));
+                    let mut conditioned = Vec::new();
+                    add_names(&mut conditioned, meaning.event_type);
+                    others
+                        .extend(conditioned.iter().map(|name| format!("{name}[data.{field} == \"{text}\"]")));
                 }
             }
         }
-    } else if name.contains('*') && name != "*" {
-        let Ok(pattern) = name.parse::<TypePattern>() else { return patterns };
+    } else if asked.contains('*') && asked != "*" {
         TYPES
             .iter()
             .filter(|info| pattern.matches(info.name))
-            .for_each(|info| add_names(&mut patterns, info.name));
+            .for_each(|info| add_names(&mut names, info.name));
     } else {
-        add_names(&mut patterns, name);
+        add_names(&mut names, asked);
+    }
+    // A condition of the caller's own holds under every name.
+    let with_condition = |name: String| pattern.with_type(&name).ok().map(|known| known.as_str().to_owned());
+    let mut patterns: Vec<String> = names.into_iter().filter_map(with_condition).collect();
+    if !pattern.has_condition() {
+        patterns.append(&mut others);
     }
     patterns
 }
 
 /// All names of the type that a name stands for.
-fn add_names(patterns: &mut Vec<String>, name: &str) {
+fn add_names(names: &mut Vec<String>, name: &str) {
     let Some(info) = type_named(name) else { return };
     for name in std::iter::once(info.name.to_owned()).chain(info.names()) {
-        if !patterns.contains(&name) {
-            patterns.push(name);
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
 }
@@ -84,8 +95,8 @@ fn add_names(patterns: &mut Vec<String>, name: &str) {
 pub(crate) fn spellings(name: &str) -> Vec<String> {
     let words: Vec<&str> = name.split([':', '-']).collect();
     let capital = |word: &&str| {
-        let (first, rest) = word.split_at(word.len().min(1));
-        first.to_uppercase() + rest
+        let mut letters = word.chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
     };
     let pascal: String = words.iter().map(capital).collect();
     let snake = words.join("_");
@@ -98,6 +109,28 @@ pub(crate) fn spellings(name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Story: a condition was lost when its type was widened to all its names, and a retention rule took what it should
+    /// have kept.
+    #[test]
+    fn a_condition_holds_under_every_name() {
+        let wide = type_patterns(r#"task:*[data.keep == "no"]"#);
+        assert!(
+            wide.len() > 10 && wide.iter().all(|name| name.ends_with(r#"[data.keep == "no"]"#)),
+            "{wide:?}"
+        );
+        let starred = type_patterns(r#"task:created[data.x == "a*"]"#);
+        assert!(starred.contains(&r#"TaskCreated[data.x == "a*"]"#.to_owned()), "{starred:?}");
+        let failed = type_patterns("SessionFailed");
+        assert!(failed.contains(&r#"SessionCompleted[data.result == "failure"]"#.to_owned()), "{failed:?}");
+        assert!(!failed.iter().any(|name| name == "session:completed"), "{failed:?}");
+    }
+
+    #[test]
+    fn a_type_in_other_letters_is_spelled_without_a_panic() {
+        assert_eq!(type_patterns("über:ß-x"), ["über:ß-x"]);
+        assert_eq!(spellings("über:x"), ["ÜberX", "ÜBER_X", "über_x"]);
+    }
 
     #[test]
     fn a_wider_name_means_types_that_there_are_and_is_no_name_of_one() {

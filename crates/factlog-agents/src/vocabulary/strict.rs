@@ -75,9 +75,9 @@ pub(crate) fn camel(field: &str) -> String {
     let mut words = field.split('_');
     let mut name = words.next().unwrap_or_default().to_owned();
     for word in words {
-        let (first, rest) = word.split_at(word.len().min(1));
-        name.push_str(&first.to_uppercase());
-        name.push_str(rest);
+        let mut letters = word.chars();
+        name.extend(letters.next().into_iter().flat_map(char::to_uppercase));
+        name.extend(letters);
     }
     name
 }

@@ -61,7 +61,7 @@ pub(crate) struct AgentsArgs {
     #[arg(long)]
     pub(crate) parent: Option<String>,
     /// How they perform: actions and tools, errors, durations
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["status", "role", "domain", "agent_type", "parent"])]
     pub(crate) metrics: bool,
     #[command(flatten)]
     pub(crate) at: AtArgs,

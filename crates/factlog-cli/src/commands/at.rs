@@ -1,6 +1,6 @@
 //! Moments as people write them: a position, a version of a stream, a time.
 
-use factlog::{Error, EventLog, Moment, Position, Result, StreamName, Timestamp, Version};
+use factlog::{Error, EventLog, Filter, Moment, Position, Result, StreamName, Timestamp, Version};
 use factlog_agents::projections::Entities;
 
 use crate::cli::AtArgs;
@@ -35,19 +35,37 @@ pub(super) async fn moment(
     position.map(Moment::Position).map_err(|error| error.context(flag))
 }
 
-/// A projection as it is now, or as it was at a moment.
+/// The time that a look at a moment is of: for a position that of the last event up to it.
+///
+/// # Errors
+/// `NotFound` for a position after the last event.
+pub(super) async fn time_of(log: &EventLog, moment: Option<Moment>) -> Result<Timestamp> {
+    match moment {
+        None => Ok(Timestamp::now()),
+        Some(Moment::Time(time) | Moment::Recorded(time)) => Ok(time),
+        Some(Moment::Version(_)) => Err(Error::invalid("a version is a moment of one stream")),
+        Some(Moment::Position(position)) => {
+            let newest = log.newest().await?;
+            if position > newest {
+                return Err(Error::not_found(format!("--at: the log ends at position {newest}")));
+            }
+            let before = Position(position.0.saturating_add(1));
+            let last = log.read(Filter::all()).before(before).backwards().limit(1).collect().await?;
+            Ok(last.first().map_or_else(Timestamp::now, |event| event.time()))
+        }
+    }
+}
+
+/// A projection as it is now, or as it was at a moment, and the time that this is of.
 pub(super) async fn state<P: Entities + Clone>(
     log: &EventLog,
     at: &AtArgs,
     stream: Option<&StreamName>,
-) -> Outcome<P> {
-    match &at.at {
-        Some(text) => {
-            let moment = moment(log, "--at", text, stream).await?;
-            Ok(log.at::<P>(moment).partial().await?)
-        }
-        None => now(log).await,
-    }
+) -> Outcome<(P, Timestamp)> {
+    let Some(text) = &at.at else { return Ok((now(log).await?, Timestamp::now())) };
+    let moment = moment(log, "--at", text, stream).await?;
+    let time = time_of(log, Some(moment)).await?;
+    Ok((log.at::<P>(moment).partial().await?, time))
 }
 
 /// A projection as it is now: from where it was remembered, and the events since. What it came to is remembered.

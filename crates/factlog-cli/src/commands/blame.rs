@@ -7,17 +7,19 @@ use factlog_agents::projections::{
 use factlog_agents::{Blame, blame};
 use serde_json::{Value, json};
 
-use super::Context;
 use super::at::moment;
 use super::diff::cell;
+use super::{Context, note_removed};
 use crate::cli::BlameArgs;
 use crate::failure::Outcome;
+use crate::filter_args::Selection;
 use crate::output::Listing;
 
 pub(crate) async fn run(context: &Context, args: &BlameArgs) -> Outcome {
     let format = context.format("blame", Listing::FORMATS)?;
     let stream: StreamName = args.stream.parse()?;
     let log = context.open().await?;
+    note_removed(&log, &Selection::default()).await?;
     let until = match &args.at.at {
         None => None,
         Some(at) => Some(moment(&log, "--at", at, Some(&stream)).await?),

@@ -7,11 +7,12 @@ use factlog_agents::projections::{
 use factlog_agents::{Change, Difference, difference, stream_of};
 use serde_json::Value;
 
-use super::Context;
 use super::at::{moment, now};
 use super::projections::{NAMES, named};
+use super::{Context, note_removed};
 use crate::cli::DiffArgs;
 use crate::failure::Outcome;
+use crate::filter_args::Selection;
 use crate::output::{Format, Listing, note};
 
 pub(crate) async fn run(context: &Context, args: &DiffArgs) -> Outcome {
@@ -22,6 +23,7 @@ pub(crate) async fn run(context: &Context, args: &DiffArgs) -> Outcome {
         Some(Err(what)) => of_stream(what).map_or((Some(what), None), |(name, id)| (Some(name), Some(id))),
     };
     let log = context.open().await?;
+    note_removed(&log, &Selection::default()).await?;
     let mut differences = Vec::new();
     for name in name.map_or_else(|| NAMES.to_vec(), |name| vec![name]) {
         // How agents perform changes with everything they do: it is shown when it is asked for.

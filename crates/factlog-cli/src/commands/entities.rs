@@ -1,9 +1,9 @@
 //! `factlog agents`, `tasks`, `sessions` and their like: one state per thing, listed or shown whole.
 
-use factlog::{Error, Priority, StreamName, Timestamp};
+use factlog::{Error, Priority, Projection, StreamName, Timestamp, Version};
 use factlog_agents::projections::{
-    Agents, Deployments, Entities, Memories, Memory, MemoryStatus, Metrics, Session, Sessions, Swarms, Tasks,
-    Worktrees,
+    Agent, Agents, Deployments, Entities, Memories, Memory, MemoryStatus, Metrics, Session, Sessions, Swarms,
+    Task, TaskStatistics, Tasks, Worktrees,
 };
 use factlog_agents::status::{AgentStatus, SessionStatus, Status, priority};
 use factlog_agents::stream_of;
@@ -34,8 +34,8 @@ struct View<'a> {
 type Wanted = (&'static str, Option<Value>);
 
 /// Whether nobody has heard of it for a day, whatever it said last.
-fn is_old(heard: Option<Timestamp>) -> bool {
-    Timestamp::now().as_micros() - heard.map_or(0, Timestamp::as_micros) > DAY_MICROS
+fn is_old(heard: Option<Timestamp>, now: Timestamp) -> bool {
+    now.as_micros() - heard.map_or(0, Timestamp::as_micros) > DAY_MICROS
 }
 
 /// One of these words.
@@ -69,21 +69,30 @@ fn fits(shown: &Value, wanted: &[Wanted]) -> bool {
 async fn run<P: Entities + Clone>(
     context: &Context,
     view: View<'_>,
-    dress: impl Fn(&P, &P::Entity) -> Value,
+    dress: impl Fn(&P, &P::Entity, Timestamp) -> Value,
     choose: impl FnOnce(&P, Vec<Value>) -> Outcome<Vec<Value>>,
 ) -> Outcome {
     let format = context.format(P::NAME, Listing::FORMATS)?;
     let log = context.open().await?;
     note_removed(&log, &Selection { filter: P::filter(), ..Selection::default() }).await?;
-    let stream: Option<StreamName> = view.id.map(|id| stream_of(view.category, id)).transpose()?;
-    let state: P = state(&log, view.at, stream.as_ref()).await?;
+    let prefix = format!("{}-", view.category);
+    // A thing may be named by its stream too, unless one is called so.
+    let stripped = view.id.and_then(|id| id.strip_prefix(&prefix));
+    let stream: Option<StreamName> = match (view.id, stripped) {
+        (Some(id), Some(own)) => {
+            let named = stream_of(view.category, id)?;
+            let is_there = log.stream(&named).version().await? > Version::NONE;
+            Some(if is_there { named } else { stream_of(view.category, own)? })
+        }
+        (id, _) => id.map(|id| stream_of(view.category, id)).transpose()?,
+    };
+    let (state, time): (P, Timestamp) = state(&log, view.at, stream.as_ref()).await?;
     if let Some(id) = view.id {
-        let prefix = format!("{}-", view.category);
-        let entity = state.get(id).or_else(|| state.get(id.strip_prefix(&prefix)?));
+        let entity = state.get(id).or_else(|| state.get(stripped?));
         let entity = entity.ok_or_else(|| unknown(&state, id))?;
-        thing(&dress(&state, entity), format)?;
+        thing(&dress(&state, entity, time), format)?;
     } else {
-        let all = state.entities().values().map(|entity| dress(&state, entity)).collect();
+        let all = state.entities().values().map(|entity| dress(&state, entity, time)).collect();
         let chosen = choose(&state, all)?;
         if chosen.is_empty() && format == Format::Table {
             let none = match (state.entities().is_empty(), &view.at.at) {
@@ -106,7 +115,7 @@ fn unknown<P: Entities>(state: &P, id: &str) -> Error {
     if near.is_empty() { error } else { error.with_hint(format!("did you mean {}?", near.join(", "))) }
 }
 
-fn plain<P: Entities>(_: &P, entity: &P::Entity) -> Value {
+fn plain<P: Entities>(_: &P, entity: &P::Entity, _: Timestamp) -> Value {
     P::shown(entity)
 }
 
@@ -145,9 +154,9 @@ pub(crate) async fn agents(context: &Context, args: &AgentsArgs) -> Outcome {
         Column::time("LAST HEARD (UTC)", "lastActivityAt"),
         Column::text("PARENT", "parentId"),
     ];
-    let dress = |agents: &Agents, agent: &_| {
+    let dress = |agents: &Agents, agent: &Agent, now: Timestamp| {
         let mut shown = Agents::shown(agent);
-        shown["isGone"] = json!(agent.is_live() && is_old(agent.last_activity_at));
+        shown["isGone"] = json!(agent.is_live() && is_old(agent.last_activity_at, now));
         shown["load"] = json!(agent.load());
         let children: Vec<&String> = agents.children(&agent.agent_id).map(|child| &child.agent_id).collect();
         shown["children"] = json!(children);
@@ -176,7 +185,7 @@ pub(crate) async fn tasks(context: &Context, args: &TasksArgs) -> Outcome {
         ("priority", urgency.map(|urgency| json!(urgency))),
     ];
     if args.summary {
-        return summary(context, &args.at).await;
+        return summary(context, &args.at, &wanted, args.not_deleted).await;
     }
     let columns = &[
         Column::text("TASK", "taskId"),
@@ -204,11 +213,15 @@ fn task_status(value: Option<&String>) -> factlog::Result<Option<Value>> {
     word::<Status>("--status", value)
 }
 
-async fn summary(context: &Context, at: &AtArgs) -> Outcome {
+async fn summary(context: &Context, at: &AtArgs, wanted: &[Wanted], not_deleted: bool) -> Outcome {
     let format = context.format("tasks --summary", &[Format::Table, Format::Json])?;
     let log = context.open().await?;
-    let state: Tasks = state(&log, at, None).await?;
-    thing(&serde_json::to_value(state.statistics())?, format)?;
+    note_removed(&log, &Selection { filter: Tasks::filter(), ..Selection::default() }).await?;
+    let (state, _): (Tasks, _) = state(&log, at, None).await?;
+    let is_wanted =
+        |task: &&Task| fits(&Tasks::shown(task), wanted) && !(not_deleted && task.deleted_at.is_some());
+    let statistics = TaskStatistics::of(state.entities().values().filter(is_wanted));
+    thing(&serde_json::to_value(statistics)?, format)?;
     Ok(log.close().await?)
 }
 
@@ -232,14 +245,14 @@ pub(crate) async fn sessions(context: &Context, args: &SessionsArgs) -> Outcome 
         Column::text("TITLE", "title"),
     ];
     let prices = &context.settings.prices;
-    let dress = |_: &Sessions, session: &Session| {
+    let dress = |_: &Sessions, session: &Session, now: Timestamp| {
         let mut shown = Sessions::shown(session);
         let by_model = session.tokens_by_model();
         if let Some(cost) = session.cost.or_else(|| prices.cost_of(&by_model)) {
             shown["cost"] = json!(cost);
         }
         shown["tokensByModel"] = json!(by_model);
-        shown["isGone"] = json!(session.is_active() && is_old(session.last_activity_at));
+        shown["isGone"] = json!(session.is_active() && is_old(session.last_activity_at, now));
         shown["subagentCount"] = json!(session.subagents.len());
         shown["openCalls"] = json!(session.open_calls().values().collect::<Vec<_>>());
         shown
@@ -283,9 +296,9 @@ pub(crate) async fn memories(context: &Context, args: &MemoriesArgs) -> Outcome 
     let (hot, cold) = (time("--hot", args.hot.as_ref())?, time("--cold", args.cold.as_ref())?);
     let view = View { id: args.id.as_deref(), at: &args.at, category: "memory", columns };
     // What nobody has recorded as expired is shown as expired.
-    let dress = |_: &Memories, memory: &Memory| {
+    let dress = |_: &Memories, memory: &Memory, now: Timestamp| {
         let mut shown = Memories::shown(memory);
-        if memory.status == MemoryStatus::Stored && !memory.is_live(Timestamp::now()) {
+        if memory.status == MemoryStatus::Stored && !memory.is_live(now) {
             shown["status"] = json!(MemoryStatus::Expired);
         }
         shown
@@ -312,7 +325,7 @@ pub(crate) async fn memories(context: &Context, args: &MemoriesArgs) -> Outcome 
 async fn sizes(context: &Context, at: &AtArgs) -> Outcome {
     let format = context.format("memories --sizes", Listing::FORMATS)?;
     let log = context.open().await?;
-    let state: Memories = state(&log, at, None).await?;
+    let (state, _): (Memories, _) = state(&log, at, None).await?;
     let things = state.size_by_namespace().into_iter();
     let things = things.map(|(namespace, bytes)| json!({"namespace": namespace, "bytes": bytes})).collect();
     let columns = [Column::text("NAMESPACE", "namespace"), Column::number("BYTES", "bytes")];

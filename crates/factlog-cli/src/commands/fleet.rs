@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use factlog::{EventLog, Moment, Projected, Result, Timestamp};
+use factlog::{EventLog, Projected, Result, Timestamp};
 use factlog_agents::projections::{Agents, Sessions, Tasks};
 use factlog_agents::{AgentStatus, Fleet, Limits, Member, Prices};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::at::moment;
+use super::at::{moment, time_of};
 use super::{Context, note_removed, until_interrupted};
 use crate::cli::FleetArgs;
 use crate::failure::Outcome;
@@ -92,6 +92,12 @@ impl Live {
         Ok(self.tasks.caught_up(newest).await?)
     }
 
+    fn check(&self) -> Result<()> {
+        let stopped =
+            self.agents.stopped().or_else(|| self.sessions.stopped()).or_else(|| self.tasks.stopped());
+        stopped.map_or(Ok(()), Err)
+    }
+
     fn fleet(&self, limits: Limits, prices: &Prices) -> Fleet {
         let now = Timestamp::now();
         self.agents.with(|agents| {
@@ -104,14 +110,7 @@ impl Live {
 
 async fn past(log: &EventLog, at: &str, limits: Limits, prices: &Prices) -> Outcome<Fleet> {
     let moment = moment(log, "--at", at, None).await?;
-    let time = match moment {
-        Moment::Time(time) | Moment::Recorded(time) => time,
-        Moment::Position(position) => {
-            let event = log.event_at(position).await?;
-            event.map_or_else(Timestamp::now, |event| event.time())
-        }
-        Moment::Version(_) => Timestamp::now(),
-    };
+    let time = time_of(log, Some(moment)).await?;
     let agents: Agents = log.at(moment).partial().await?;
     let sessions: Sessions = log.at(moment).partial().await?;
     let tasks: Tasks = log.at(moment).partial().await?;
@@ -135,7 +134,7 @@ async fn watch(live: &Live, args: &FleetArgs, limits: Limits, prices: &Prices, f
     loop {
         ticks.tick().await;
         // What stopped a projection is told, rather than shown as a fleet that stands still.
-        live.agents.caught_up(live.agents.position()).await?;
+        live.check()?;
         let fleet = live.fleet(limits, prices);
         let text = if format == Format::Table {
             Frame::of_terminal(args.all).text(&fleet)

@@ -8,10 +8,11 @@ use factlog_agents::projections::{
 };
 use serde_json::{Map, Value, json};
 
-use super::Context;
 use super::at::state;
+use super::{Context, note_removed};
 use crate::cli::{AtArgs, ProjectionsAction, ProjectionsArgs};
 use crate::failure::Outcome;
+use crate::filter_args::Selection;
 use crate::output::{Column, Format, Listing, note, stdout};
 
 /// Calls one generic function for each projection, or for the one of a name.
@@ -117,7 +118,8 @@ async fn about<P: Projection>(log: &EventLog, head: Position) -> Outcome<Value> 
 }
 
 async fn show<P: Entities + Clone>(log: &EventLog, at: &AtArgs) -> Outcome {
-    let state: P = state(log, at, None).await?;
+    note_removed(log, &Selection { filter: P::filter(), ..Selection::default() }).await?;
+    let (state, _): (P, _) = state(log, at, None).await?;
     let things: Map<String, Value> =
         state.entities().iter().map(|(id, entity)| (id.clone(), P::shown(entity))).collect();
     let mut out = stdout();

@@ -249,3 +249,19 @@ fn what_is_shown_says_what_is_the_case() {
     assert!(place.ok("types show hook:stop").contains("the agent's own record"));
     assert_eq!(place.run("blame task-42 status --at now").code, 0);
 }
+
+/// What a review met: flags that were not heeded, and moments that were judged by today.
+#[test]
+fn flags_and_moments_are_heeded() {
+    let place = fleet();
+    assert_eq!(place.json("tasks --summary --agent a2 --format json")["total"], 1);
+    assert!(place.fails("agents --metrics --role coder").starts_with("2\n"));
+    assert_eq!(place.json("tasks task-42 --at v2 --format json")["status"], "blocked");
+    place.ok(r#"append agent-z agent:started {"agentId":"z"} --occurred 2020-01-01T00:00:00Z"#);
+    place.ok("append agent-z note:made --occurred 2020-01-01T00:00:30Z");
+    assert_eq!(place.json("agents z --at 2020-01-01T00:01:00Z --format json")["isGone"], false);
+    assert_eq!(place.json("agents z --format json")["isGone"], true);
+    assert!(place.fails("fleet --at 999").starts_with("3\n"));
+    let panicked = place.run_words(&["append", "x-1", "über:x", "{}", "--strict"]);
+    assert_eq!(panicked.code, 2, "{}", panicked.err);
+}

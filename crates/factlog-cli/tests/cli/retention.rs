@@ -210,3 +210,31 @@ fn what_makes_no_sense_is_refused_and_says_where() {
     assert!(Place::new().fails("retention run --older-than 1d").starts_with("3\n"));
     assert_eq!(place.positions("list --stream log-retention"), NONE);
 }
+
+/// Story: a condition was lost when its type was widened to all its names, and what a rule should keep was planned for
+/// removal; a type to be kept was not kept under its other names.
+#[test]
+fn a_rule_takes_no_more_than_its_types_and_conditions_say() {
+    let place = Place::new();
+    for words in [
+        r#"append task-1 task:created {"keep":"yes"}"#,
+        r#"append task-2 TaskCreated {"keep":"no"}"#,
+        "append session-1 SessionCompleted",
+        "append session-2 session:queued",
+    ] {
+        place.ok(words);
+    }
+    let count = |words: &[&str]| -> u64 {
+        let ran = place.run_words(words);
+        let planned: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        planned.as_array().unwrap().iter().map(|rule| rule["count"].as_u64().unwrap()).sum()
+    };
+    let plan = ["retention", "plan", "--older-than", "0s", "--format", "json", "--type"];
+    assert_eq!(count(&[&plan[..], &[r#"task:*[data.keep == "no"]"#]].concat()), 1);
+    place.write(
+        ".factlog.toml",
+        "[[retention.rules]]\nname = \"sessions\"\ncategories = [\"session\"]\nage = \"0s\"\n\
+         not = { types = [\"session:completed\"] }\n",
+    );
+    assert_eq!(count(&["retention", "plan", "--format", "json"]), 1);
+}

@@ -46,7 +46,7 @@ struct Window {
     backwards: bool,
 }
 
-fn failed(error: rusqlite::Error) -> Error {
+pub(super) fn failed(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
             Error::unavailable("another process keeps the log locked").with_cause(error)
@@ -332,8 +332,9 @@ fn plan(connection: &Connection, filter: &Filter) -> Result<Plan> {
         return Ok(Plan::Keys { keys, exact });
     }
     if !filter.types.is_empty() {
-        let (keys, known) = keys_of_types(connection, filter)?;
-        if keys.len() <= KEYS_MAX && keys.len() < known {
+        let known = one(connection, "SELECT count(*) FROM types", [], |row| row.get::<_, i64>(0))?;
+        let keys: Vec<Key> = types_of(connection, filter)?.into_iter().map(Key::Type).collect();
+        if keys.len() <= KEYS_MAX && keys.len() < known.unwrap_or(0) as usize {
             let exact = only(Filter { types: filter.types.clone(), ..Filter::all() });
             return Ok(Plan::Keys { keys, exact });
         }
@@ -352,19 +353,18 @@ fn keys_of_categories(connection: &Connection, filter: &Filter) -> Result<Vec<Ke
     Ok(keys)
 }
 
-/// The types that the patterns stand for, and how many types there are.
-fn keys_of_types(connection: &Connection, filter: &Filter) -> Result<(Vec<Key>, usize)> {
+/// The numbers of the types that the patterns stand for.
+pub(super) fn types_of(connection: &Connection, filter: &Filter) -> Result<Vec<i64>> {
     let mut statement = connection.prepare_cached("SELECT tid, name FROM types").map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
-    let (mut keys, mut known) = (Vec::new(), 0);
+    let mut tids = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        known += 1;
         let name: String = row.get(1).map_err(failed)?;
         if filter.types.iter().any(|pattern| pattern.matches(&name)) {
-            keys.push(Key::Type(row.get(0).map_err(failed)?));
+            tids.push(row.get(0).map_err(failed)?);
         }
     }
-    Ok((keys, known))
+    Ok(tids)
 }
 
 fn window(connection: &Connection, read: &Read, head: Position) -> Result<Window> {

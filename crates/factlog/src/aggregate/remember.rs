@@ -67,6 +67,16 @@ impl Remembering {
     }
 }
 
+impl Remembering {
+    /// Ends it, and waits until its place is saved. Dropping it ends it too, and does not wait.
+    pub async fn finish(self) {
+        self.stop.send_replace(true);
+        let mut progress = self.progress.clone();
+        // The task lets go of it with its last step.
+        while progress.changed().await.is_ok() {}
+    }
+}
+
 impl Drop for Remembering {
     fn drop(&mut self) {
         self.stop.send_replace(true);

@@ -10,7 +10,7 @@ use super::history::History;
 use super::running::{Running, Slot};
 use super::{Progress, Projected, Projection, Shared, key_of};
 use crate::following::Pager;
-use crate::limits::{CHECKPOINT_MS, PAGE_EVENTS_MAX};
+use crate::limits::{CHECKPOINT_MS, PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
 use crate::log::Inner;
 use crate::reading::Reading;
 use crate::{Error, Event, Filter, Position, Result, Timestamp};
@@ -144,6 +144,8 @@ async fn run(
     };
     for slot in &mut slots {
         match &ended {
+            // One that has stopped by itself tells why.
+            Some(_) if slot.has_stopped() => {}
             Some(error) => slot.stop(error.clone()),
             None => slot.save(true).await,
         }
@@ -160,17 +162,32 @@ async fn catch_up(
     stop: &watch::Receiver<bool>,
 ) -> Result<Position> {
     let head = *log.store.head().borrow();
+    let mut stop = stop.clone();
     let mut reading = Reading::new(Arc::clone(&log.store), filter.clone()).after(start);
     let mut through = start;
-    let mut page = Vec::with_capacity(PAGE_EVENTS_MAX);
+    let (mut page, mut page_bytes) = (Vec::new(), 0);
     loop {
-        let event = reading.next().await.transpose()?;
-        let is_end = event.is_none();
-        page.extend(event);
-        if page.len() < PAGE_EVENTS_MAX && !is_end {
+        let (mut switch, mut is_end) = (None, false);
+        tokio::select! {
+            biased;
+            // What was not handed on yet is read again by whoever goes on.
+            _ = stop.wait_for(|stop| *stop) => return Ok(through),
+            Some(fresh) = switches.recv() => switch = Some(fresh),
+            event = reading.next() => {
+                let event = event.transpose()?;
+                is_end = event.is_none();
+                page_bytes += event.as_ref().map_or(0, |event| event.bytes());
+                page.extend(event);
+            }
+        }
+        if page.len() < PAGE_EVENTS_MAX && page_bytes < PAGE_BYTES_MAX && !is_end && switch.is_none() {
             continue;
         }
         through = page.last().map_or(through, |event| event.position);
+        if is_end {
+            // It has read to the head and beyond, whatever the filter has left out.
+            through = through.max(head);
+        }
         for slot in slots.iter_mut() {
             slot.feed(&page, through, head);
         }
@@ -178,10 +195,11 @@ async fn catch_up(
             slot.save(false).await;
         }
         page.clear();
-        while let Ok(switch) = switches.try_recv() {
+        page_bytes = 0;
+        if let Some(switch) = switch {
             switch_state(slots, switch, through).await;
         }
-        if is_end || *stop.borrow() {
+        if is_end {
             return Ok(through);
         }
     }

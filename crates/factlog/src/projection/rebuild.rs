@@ -59,6 +59,11 @@ pub(super) async fn rebuild<P: Projection>(projected: &Projected<P>) -> Result<(
         fresh.take(&events, pager.cursor, pager.head())?;
     }
     fresh.position = pager.cursor;
+    if !partial {
+        // Once more: a removal that was made meanwhile has taken events that were not read yet.
+        let what = format!("projection {}", P::NAME);
+        shared.log.refuse_removed(&what, &P::filter(), Position::START).await?;
+    }
     let (answer, answered) = oneshot::channel();
     let switch = Switch { slot: *slot, fresh: Box::new(fresh), answer };
     let gone = || Error::stopped(format!("projection {} has ended", P::NAME));

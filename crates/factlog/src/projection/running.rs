@@ -21,6 +21,7 @@ pub(super) trait Slot: Send {
     fn unsaved(&self) -> bool;
     fn feed(&mut self, events: &[Arc<Event>], through: Position, head: Position);
     fn stop(&mut self, error: Error);
+    fn has_stopped(&self) -> bool;
     async fn save(&mut self, now: bool);
     async fn switch(&mut self, fresh: Box<dyn Any + Send>, through: Position) -> Result<()>;
 }
@@ -180,6 +181,10 @@ impl<P: Projection> Slot for Running<P> {
             }
             Err(error) => self.stop(error),
         }
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.stopped()
     }
 
     fn stop(&mut self, error: Error) {
