@@ -1,6 +1,5 @@
 //! `factlog fleet`: the whole fleet at a glance, once or live.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -8,14 +7,13 @@ use anstyle::{AnsiColor, Style};
 use factlog::{EventLog, Projected, Result, Timestamp};
 use factlog_agents::projections::{Agents, Sessions, Tasks};
 use factlog_agents::{AgentStatus, Fleet, Limits, Member, Prices};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::at::{moment, time_of};
 use super::{Context, note_removed, until_interrupted};
 use crate::cli::FleetArgs;
 use crate::failure::Outcome;
 use crate::filter_args::Selection;
-use crate::output::{Format, is_coloured, is_terminal, span, stdout};
+use crate::output::{Format, fitted, is_coloured, is_terminal, line, span, stdout};
 use crate::person_time;
 
 /// How often a live view may change.
@@ -178,10 +176,10 @@ impl Frame {
         let summary = format!(
             "{active} at work, {stuck} stuck, {idle} idle, {over} ended; today {tokens} tokens{cost}"
         );
-        self.line(&mut text, &[(Style::new().bold(), summary)]);
+        line(&mut text, self.columns, self.coloured, &[(Style::new().bold(), summary)]);
         if fleet.agents.is_empty() {
             let none = "the log tells of no agents yet: factlog hooks install, or factlog import claude-code";
-            self.line(&mut text, &[(Style::new().dimmed(), none.to_owned())]);
+            line(&mut text, self.columns, self.coloured, &[(Style::new().dimmed(), none.to_owned())]);
             return text;
         }
         let shown: Vec<&Member> =
@@ -192,14 +190,14 @@ impl Frame {
                 "{:AGENT_COLUMNS$}  {:DOES_COLUMNS$}  {:>AGE_COLUMNS$}  {:>AGE_COLUMNS$}  {:>TOKENS_COLUMNS$}  AT",
                 "AGENT", "DOES", "SINCE", "HEARD", "TOKENS"
             );
-            self.line(&mut text, &[(Style::new().dimmed(), heading)]);
+            line(&mut text, self.columns, self.coloured, &[(Style::new().dimmed(), heading)]);
         }
         for member in shown {
             self.member(&mut text, member, fleet);
         }
         if hidden > 0 {
             let more = format!("… and {hidden} that ended or were not heard of for a day: --all");
-            self.line(&mut text, &[(Style::new().dimmed(), more)]);
+            line(&mut text, self.columns, self.coloured, &[(Style::new().dimmed(), more)]);
         }
         text
     }
@@ -242,23 +240,7 @@ impl Frame {
             (Style::new(), format!("{tokens:>TOKENS_COLUMNS$}  ")),
             (Style::new(), at),
         ];
-        self.line(text, &parts);
-    }
-
-    /// One line, cut at the width, in colour where that is wanted.
-    fn line(&self, text: &mut String, parts: &[(Style, String)]) {
-        let mut left = self.columns;
-        for (index, (style, part)) in parts.iter().enumerate() {
-            let part = cut(part, left);
-            left -= part.width();
-            let part = if index + 1 == parts.len() { part.trim_end() } else { &part };
-            // Writing into a text cannot fail.
-            let _ =
-                if self.coloured { write!(text, "{style}{part}{style:#}") } else { write!(text, "{part}") };
-        }
-        let written = text.trim_end_matches(' ').len();
-        text.truncate(written);
-        text.push('\n');
+        line(text, self.columns, self.coloured, &parts);
     }
 }
 
@@ -305,32 +287,4 @@ fn count(number: u64) -> String {
         1_000..1_000_000 => format!("{:.1}k", number as f64 / 1e3),
         _ => format!("{:.1}M", number as f64 / 1e6),
     }
-}
-
-fn fitted(text: &str, columns: usize) -> String {
-    let text = cut(text, columns);
-    let space = columns - text.width();
-    text + &" ".repeat(space)
-}
-
-/// The text in one line, or as much of it as fits with a sign that there is more.
-fn cut(text: &str, columns: usize) -> String {
-    let plain: String = text.chars().filter(|c| c.width().is_some()).collect();
-    if plain.width() <= columns {
-        return plain;
-    }
-    let mut cut = String::new();
-    let mut left = columns.saturating_sub(1);
-    for character in plain.chars() {
-        let width = character.width().unwrap_or(0);
-        if width > left {
-            break;
-        }
-        left -= width;
-        cut.push(character);
-    }
-    if columns > 0 {
-        cut.push('…');
-    }
-    cut
 }

@@ -1,15 +1,13 @@
 //! Events as a person reads a log: a position, a time, who, what kind, and one line of what happened.
 
-use std::fmt::Write;
-
 use anstyle::{AnsiColor, Style};
 use factlog::{Event, Timestamp};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::gist::gist;
 use super::is_coloured;
+use super::line::{fitted, is_plain, line};
 use super::table::style_of;
 
 /// The width where a terminal does not say its own, and the least that is written for.
@@ -52,7 +50,7 @@ impl Lines {
         if self.day != Some(time.date()) {
             self.day = Some(time.date());
             let day = format!("{} {}, UTC{}", time.strftime("%A"), time.date(), time.strftime("%:z"));
-            self.write(&mut text, &[(Style::new().bold(), day)]);
+            line(&mut text, self.columns, self.coloured, &[(Style::new().bold(), day)]);
         }
         let expired = if event.has_expired(Timestamp::now()) { EXPIRED } else { "" };
         let parts = [
@@ -62,22 +60,8 @@ impl Lines {
             (style(&event.event_type), format!("{}  ", fitted(short(&event.event_type), TYPE_COLUMNS))),
             (Style::new(), format!("{expired}{}", gist(event))),
         ];
-        self.write(&mut text, &parts);
+        line(&mut text, self.columns, self.coloured, &parts);
         text
-    }
-
-    /// One line, cut at the width, in colour where that is wanted.
-    fn write(&self, text: &mut String, parts: &[(Style, String)]) {
-        let mut left = self.columns;
-        for (index, (style, part)) in parts.iter().enumerate() {
-            let part = cut(part, left);
-            left -= part.width();
-            let part = if index + 1 == parts.len() { part.trim_end() } else { &part };
-            // Writing into a text cannot fail.
-            let _ =
-                if self.coloured { write!(text, "{style}{part}{style:#}") } else { write!(text, "{part}") };
-        }
-        text.push('\n');
     }
 }
 
@@ -91,11 +75,6 @@ fn agent(event: &Event) -> String {
         }
         _ => source,
     }
-}
-
-/// Whether a character stays in its place in the line.
-fn is_plain(character: char) -> bool {
-    character.width().is_some_and(|width| width > 0)
 }
 
 /// The type without what all events of agents begin with.
@@ -122,38 +101,10 @@ fn style(event_type: &str) -> Style {
     }
 }
 
-/// The text in exactly so many columns.
-fn fitted(text: &str, columns: usize) -> String {
-    let text: String = text.chars().filter(|character| is_plain(*character)).collect();
-    let mut text = cut(&text, columns);
-    let rest = columns.saturating_sub(text.width());
-    text.extend(std::iter::repeat_n(' ', rest));
-    text
-}
-
-/// The text, or as much of it as fits with a sign that there is more.
-fn cut(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
-        return text.to_owned();
-    }
-    let mut shown = String::new();
-    let mut left = columns.saturating_sub(1);
-    for character in text.chars() {
-        let width = character.width().unwrap_or(0);
-        if width > left {
-            break;
-        }
-        left -= width;
-        shown.push(character);
-    }
-    // The sign takes a column of its own, where there is one.
-    shown.extend((columns > 0).then_some('…'));
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use unicode_width::UnicodeWidthStr;
 
     use super::*;
 

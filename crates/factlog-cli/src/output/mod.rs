@@ -3,6 +3,7 @@
 mod counting;
 mod events;
 mod gist;
+mod line;
 mod lines;
 mod listing;
 mod plain;
@@ -18,6 +19,7 @@ use factlog::{Error, Result};
 
 pub(crate) use counting::Counting;
 pub(crate) use events::EventWriter;
+pub(crate) use line::{fitted, line};
 pub(crate) use listing::Listing;
 pub(crate) use pretty::pretty;
 pub(crate) use things::{Column, span, thing};
