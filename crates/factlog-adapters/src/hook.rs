@@ -23,6 +23,7 @@ use std::str::FromStr;
 
 use factlog::limits::DATA_BYTES_MAX;
 use factlog::{Error, EventType, Json, NewEvent, Result, StreamName, Text, Timestamp};
+use factlog_agents::vocabulary::camel;
 use serde_json::{Map, Value};
 
 use crate::redact::Redactor;
@@ -179,16 +180,4 @@ fn hook_type(name: &str) -> String {
         }
     }
     kebab
-}
-
-/// `tool_use_id` is `toolUseId`.
-fn camel(name: &str) -> String {
-    let mut words = name.split('_');
-    let mut camel = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let mut letters = word.chars();
-        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        camel.push_str(letters.as_str());
-    }
-    camel
 }

@@ -8,8 +8,13 @@ use serde::Serialize;
 use crate::projections::{Agent, Agents, Entities, Session, Sessions, Task, Tasks, milliseconds};
 use crate::{AgentStatus, Prices, SessionStatus, Status, Tokens};
 
-/// Microseconds of a day: an agent that is not heard of for so long is gone, whatever it said last.
+/// Microseconds of a day.
 const DAY_MICROS: i64 = 86_400_000_000;
+
+/// Whether nobody has heard of something for a day: it is gone then, whatever it said last.
+pub fn is_gone(heard: Option<Timestamp>, at: Timestamp) -> bool {
+    heard.is_none_or(|heard| at.as_micros() - heard.as_micros() > DAY_MICROS)
+}
 
 /// When an agent counts as stuck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +179,7 @@ fn member(agent: &Agent, known: &Known<'_>, at: Timestamp, limits: Limits, price
     let call = agent.open_call();
     let task = agent.current_task.as_deref().and_then(|id| known.tasks.get(id));
     let task = task.or_else(|| known.in_hand.get(agent.agent_id.as_str()).copied());
-    let is_gone = agent.last_activity_at.is_none_or(|heard| at.as_micros() - heard.as_micros() > DAY_MICROS);
+    let is_gone = is_gone(agent.last_activity_at, at);
     let today = session.and_then(|session| session.tokens_by_day.get(&at.to_string()[..10]));
     let mut tokens_today = Tokens::default();
     today.into_iter().flatten().for_each(|(_, tokens)| tokens_today.add(*tokens));

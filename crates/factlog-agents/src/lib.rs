@@ -14,7 +14,7 @@ pub mod status;
 pub mod vocabulary;
 
 pub use change::{Blame, Change, Difference, blame, difference};
-pub use fleet::{Fleet, Limits, Member, Stuck};
+pub use fleet::{Fleet, Limits, Member, Stuck, is_gone};
 pub use prices::{Price, Prices};
 pub use record::Tokens;
 pub use recorder::Recorder;

@@ -6,11 +6,11 @@ use super::{TYPES, type_named};
 
 /// One thing that a name can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Meaning {
+pub(crate) struct Meaning {
     /// The type.
-    pub event_type: &'static str,
+    pub(crate) event_type: &'static str,
     /// A field of the data and the text it must have; none, and every event of the type is meant.
-    pub condition: Option<(&'static str, &'static str)>,
+    pub(crate) condition: Option<(&'static str, &'static str)>,
 }
 
 const fn any(event_type: &'static str) -> Meaning {

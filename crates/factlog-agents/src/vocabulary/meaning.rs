@@ -155,14 +155,11 @@ pub(crate) fn describe(schema: &mut Schema) {
             let kind = kinds.iter().find(|kind| *kind != "null").cloned();
             field.insert("type".to_owned(), kind.unwrap_or_default());
         }
-        for odd in ["default", "minimum"] {
-            if odd == "default" || field.get("format").is_some_and(|format| format != "date-time") {
-                field.remove(odd);
-            }
-        }
+        // A need is told by `required`, and the width of a number is Rust's own affair.
+        field.remove("default");
         if field.get("format").is_some_and(|format| format != "date-time") {
-            let format = field.remove("format");
-            if format == Some(json!("uint64")) {
+            field.remove("minimum");
+            if field.remove("format") == Some(json!("uint64")) {
                 field.insert("minimum".to_owned(), json!(0));
             }
         }

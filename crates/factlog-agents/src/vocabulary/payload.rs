@@ -128,7 +128,7 @@ macro_rules! payloads {
         $(#[doc = $about])+
         #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
         #[serde(rename_all = "camelCase")]
-        #[allow(missing_docs, reason = "a field means the same in every payload: see `field::meaning`")]
+        #[allow(missing_docs, reason = "a field means the same in every payload: see `vocabulary/meaning.rs`")]
         pub struct $name {
             $($(pub $need: $need_type,)+)?
             $($(

@@ -70,8 +70,8 @@ fn canonical(info: &TypeInfo, fields: &Map<String, Value>, key: &str) -> Option<
     Some(camel(field))
 }
 
-/// `task_id` as `taskId`.
-pub(crate) fn camel(field: &str) -> String {
+/// A name as the wire spells it: `task_id` is `taskId`.
+pub fn camel(field: &str) -> String {
     let mut words = field.split('_');
     let mut name = words.next().unwrap_or_default().to_owned();
     for word in words {

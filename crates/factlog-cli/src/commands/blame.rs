@@ -8,12 +8,12 @@ use factlog_agents::{Blame, blame};
 use serde_json::{Value, json};
 
 use super::at::moment;
-use super::diff::cell;
+use super::diff::side;
 use super::{Context, note_removed};
 use crate::cli::BlameArgs;
 use crate::failure::Outcome;
 use crate::filter_args::Selection;
-use crate::output::Listing;
+use crate::output::{Format, Listing};
 
 pub(crate) async fn run(context: &Context, args: &BlameArgs) -> Outcome {
     let format = context.format("blame", Listing::FORMATS)?;
@@ -41,7 +41,7 @@ pub(crate) async fn run(context: &Context, args: &BlameArgs) -> Outcome {
     if !args.all {
         changes = last_of_each(changes);
     }
-    listing(&changes).print(format)?;
+    listing(&changes, format).print(format)?;
     Ok(log.close().await?)
 }
 
@@ -65,7 +65,7 @@ fn last_of_each(changes: Vec<Blame>) -> Vec<Blame> {
     last
 }
 
-fn listing(changes: &[Blame]) -> Listing {
+fn listing(changes: &[Blame], format: Format) -> Listing {
     let rows = changes.iter().map(|change| {
         let event = &change.event;
         vec![
@@ -74,8 +74,8 @@ fn listing(changes: &[Blame]) -> Listing {
             event.event_type.to_string(),
             event.source.as_ref().map(ToString::to_string).unwrap_or_default(),
             change.field.clone(),
-            cell(&change.before),
-            cell(&change.after),
+            side(&change.before, format),
+            side(&change.after, format),
         ]
     });
     let json: Vec<Value> = changes

@@ -13,7 +13,7 @@ use super::{Context, note_removed};
 use crate::cli::DiffArgs;
 use crate::failure::Outcome;
 use crate::filter_args::Selection;
-use crate::output::{Format, Listing, note};
+use crate::output::{Format, Listing, cell, note};
 
 pub(crate) async fn run(context: &Context, args: &DiffArgs) -> Outcome {
     let format = context.format("diff", Listing::FORMATS)?;
@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &Context, args: &DiffArgs) -> Outcome {
     if differences.is_empty() && format == Format::Table {
         note("nothing differs");
     }
-    listing(&differences)?.print(format)?;
+    listing(&differences, format)?.print(format)?;
     Ok(log.close().await?)
 }
 
@@ -80,17 +80,20 @@ async fn at<P: Projection>(log: &EventLog, moment: Moment) -> Outcome<P> {
 }
 
 /// One row per field; of what is new or gone one row for all.
-fn listing(differences: &[Difference]) -> Outcome<Listing> {
+fn listing(differences: &[Difference], format: Format) -> Outcome<Listing> {
     let mut rows = Vec::new();
     for difference in differences {
         let thing = format!("{}-{}", difference.noun, difference.id);
         let row =
             |what: &str, before: String, after: String| vec![thing.clone(), what.to_owned(), before, after];
         match difference.change {
-            Change::Added => rows.push(row("(new)", String::new(), status(difference, 1))),
-            Change::Removed => rows.push(row("(gone)", status(difference, 0), String::new())),
+            Change::Added => rows.push(row("(new)", String::new(), status(difference, 1, format))),
+            Change::Removed => rows.push(row("(gone)", status(difference, 0, format), String::new())),
             Change::Changed => rows.extend(
-                difference.fields.iter().map(|(name, [before, after])| row(name, cell(before), cell(after))),
+                difference
+                    .fields
+                    .iter()
+                    .map(|(name, [before, after])| row(name, side(before, format), side(after, format))),
             ),
         }
     }
@@ -102,20 +105,15 @@ fn listing(differences: &[Difference]) -> Outcome<Listing> {
     })
 }
 
-fn status(difference: &Difference, which: usize) -> String {
-    difference.fields.get("status").map(|pair| cell(&pair[which])).unwrap_or_default()
+fn status(difference: &Difference, which: usize, format: Format) -> String {
+    difference.fields.get("status").map(|pair| side(&pair[which], format)).unwrap_or_default()
 }
 
-/// A value in a cell.
-pub(super) fn cell(value: &Value) -> String {
-    const CELL_COLUMNS_MAX: usize = 40;
-    let text = match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
-        other => other.to_string(),
-    };
-    match text.char_indices().nth(CELL_COLUMNS_MAX) {
-        None => text,
-        Some((end, _)) => format!("{}…", &text[..end]),
+/// A value before or after a change.
+pub(super) fn side(value: &Value, format: Format) -> String {
+    match (value.is_null(), format) {
+        (true, Format::Csv) => String::new(),
+        (true, _) => "-".to_owned(),
+        (false, _) => cell(value, format),
     }
 }

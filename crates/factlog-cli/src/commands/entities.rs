@@ -6,7 +6,7 @@ use factlog_agents::projections::{
     Task, TaskStatistics, Tasks, Worktrees,
 };
 use factlog_agents::status::{AgentStatus, SessionStatus, Status, priority};
-use factlog_agents::stream_of;
+use factlog_agents::{is_gone, stream_of};
 use serde_json::{Value, json};
 
 use super::at::state;
@@ -19,9 +19,6 @@ use crate::filter_args::Selection;
 use crate::output::{Column, Format, Listing, note, thing};
 use crate::person_time::{self, End};
 
-/// Microseconds of a day.
-const DAY_MICROS: i64 = 86_400_000_000;
-
 /// Which of the things are wanted, and how they are shown.
 struct View<'a> {
     id: Option<&'a str>,
@@ -32,11 +29,6 @@ struct View<'a> {
 
 /// A flag and what a field must be for it.
 type Wanted = (&'static str, Option<Value>);
-
-/// Whether nobody has heard of it for a day, whatever it said last.
-fn is_old(heard: Option<Timestamp>, now: Timestamp) -> bool {
-    now.as_micros() - heard.map_or(0, Timestamp::as_micros) > DAY_MICROS
-}
 
 /// One of these words.
 fn one_of(flag: &str, value: Option<&String>, words: &[&str]) -> factlog::Result<Option<Value>> {
@@ -102,7 +94,7 @@ async fn run<P: Entities + Clone>(
             };
             note(none);
         }
-        Listing::of_things(view.columns, chosen).print(format)?;
+        Listing::of_things(view.columns, chosen, format).print(format)?;
     }
     Ok(log.close().await?)
 }
@@ -156,7 +148,7 @@ pub(crate) async fn agents(context: &Context, args: &AgentsArgs) -> Outcome {
     ];
     let dress = |agents: &Agents, agent: &Agent, now: Timestamp| {
         let mut shown = Agents::shown(agent);
-        shown["isGone"] = json!(agent.is_live() && is_old(agent.last_activity_at, now));
+        shown["isGone"] = json!(agent.is_live() && is_gone(agent.last_activity_at, now));
         shown["load"] = json!(agent.load());
         let children: Vec<&String> = agents.children(&agent.agent_id).map(|child| &child.agent_id).collect();
         shown["children"] = json!(children);
@@ -252,7 +244,7 @@ pub(crate) async fn sessions(context: &Context, args: &SessionsArgs) -> Outcome 
             shown["cost"] = json!(cost);
         }
         shown["tokensByModel"] = json!(by_model);
-        shown["isGone"] = json!(session.is_active() && is_old(session.last_activity_at, now));
+        shown["isGone"] = json!(session.is_active() && is_gone(session.last_activity_at, now));
         shown["subagentCount"] = json!(session.subagents.len());
         shown["openCalls"] = json!(session.open_calls().values().collect::<Vec<_>>());
         shown
@@ -329,7 +321,7 @@ async fn sizes(context: &Context, at: &AtArgs) -> Outcome {
     let things = state.size_by_namespace().into_iter();
     let things = things.map(|(namespace, bytes)| json!({"namespace": namespace, "bytes": bytes})).collect();
     let columns = [Column::text("NAMESPACE", "namespace"), Column::number("BYTES", "bytes")];
-    Listing::of_things(&columns, things).print(format)?;
+    Listing::of_things(&columns, things, format).print(format)?;
     Ok(log.close().await?)
 }
 

@@ -100,7 +100,7 @@ async fn list(context: &Context) -> Outcome {
         Column::number("REMEMBERED", "remembered"),
         Column::time("SAVED (UTC)", "savedAt"),
     ];
-    Listing::of_things(&columns, things).print(format)?;
+    Listing::of_things(&columns, things, format).print(format)?;
     Ok(log.close().await?)
 }
 

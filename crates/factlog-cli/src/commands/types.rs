@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use factlog::Error;
-use factlog_agents::vocabulary::{RECORDED, TYPES, TypeInfo, type_named, type_patterns};
+use factlog_agents::vocabulary::{RECORDED, TYPES, TypeInfo, camel, type_named, type_patterns};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -98,7 +98,8 @@ fn fields(info: &TypeInfo, schema: &Value) -> Listing {
     let fields = schema["properties"].as_object().unwrap_or(&none);
     let needs = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
     let rows = info.fields.iter().filter_map(|(field, was)| {
-        let (name, about) = fields.iter().find(|(name, _)| name.to_lowercase() == field.replace('_', ""))?;
+        let name = camel(field);
+        let about = fields.get(&name)?;
         let kind = match (about["type"].as_str(), about["format"].as_str()) {
             (_, Some("date-time")) => "time",
             (Some("string"), _) => "text",
@@ -108,9 +109,9 @@ fn fields(info: &TypeInfo, schema: &Value) -> Listing {
             (Some("array"), _) => "texts",
             _ => "any",
         };
-        let need = if needs.iter().any(|need| need == name) { "needed" } else { "" };
+        let need = if needs.iter().any(|need| *need == name) { "needed" } else { "" };
         let about = about["description"].as_str().unwrap_or_default();
-        Some(vec![name.clone(), kind.to_owned(), need.to_owned(), about.to_owned(), was.join(" ")])
+        Some(vec![name, kind.to_owned(), need.to_owned(), about.to_owned(), was.join(" ")])
     });
     let headings = ["FIELD", "TAKES", "", "WHAT IT HOLDS", "ALSO"].map(str::to_owned).into();
     Listing { headings, rows: rows.collect(), numbers: Vec::new(), json: Value::Null }

@@ -63,24 +63,37 @@ impl Column {
         Self { heading, field, kind: Kind::Count }
     }
 
-    fn cell(&self, thing: &Value) -> String {
+    fn cell(&self, thing: &Value, format: Format) -> String {
         let value =
             if self.field.starts_with('/') { thing.pointer(self.field) } else { thing.get(self.field) };
         let Some(value) = value.filter(|value| !value.is_null()) else { return String::new() };
         match (self.kind, value) {
+            // A spreadsheet gets what there is, and words it itself.
+            (Kind::Text | Kind::Status | Kind::Number | Kind::Time | Kind::Span | Kind::Money, value)
+                if format == Format::Csv =>
+            {
+                cell(value, format)
+            }
             (Kind::Time, Value::String(time)) if time.len() > 19 => time[..19].replace('T', " "),
             (Kind::Span, value) => value.as_u64().map(span).unwrap_or_default(),
             (Kind::Money, value) => value.as_f64().map(|cost| format!("${cost:.2}")).unwrap_or_default(),
             (Kind::Status, Value::String(status)) if thing["isGone"] == true => format!("{status}, gone"),
             (Kind::Count, Value::Array(items)) => items.len().to_string(),
             (Kind::Count, Value::Object(items)) => items.len().to_string(),
-            (_, Value::String(text)) => cell(text),
-            (_, other) => cell(&other.to_string()),
+            (_, value) => cell(value, format),
         }
     }
 }
 
-fn cell(text: &str) -> String {
+/// A value in a cell: cut for eyes, whole for a spreadsheet.
+pub(crate) fn cell(value: &Value, format: Format) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if format == Format::Csv {
+        return text;
+    }
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     match plain.char_indices().nth(CELL_COLUMNS_MAX) {
         None => plain,
@@ -102,12 +115,16 @@ pub(crate) fn span(milliseconds: u64) -> String {
 
 impl Listing {
     /// A listing of things.
-    pub(crate) fn of_things(columns: &[Column], things: Vec<Value>) -> Self {
-        // Columns that are empty everywhere only take room.
-        let cells: Vec<Vec<String>> =
-            things.iter().map(|thing| columns.iter().map(|column| column.cell(thing)).collect()).collect();
+    pub(crate) fn of_things(columns: &[Column], things: Vec<Value>, format: Format) -> Self {
+        // Columns that are empty everywhere only take room, but a program counts on them.
+        let cells: Vec<Vec<String>> = things
+            .iter()
+            .map(|thing| columns.iter().map(|column| column.cell(thing, format)).collect())
+            .collect();
         let used: Vec<usize> = (0..columns.len())
-            .filter(|index| *index == 0 || cells.iter().any(|row| !row[*index].is_empty()))
+            .filter(|index| {
+                *index == 0 || format == Format::Csv || cells.iter().any(|row| !row[*index].is_empty())
+            })
             .collect();
         let is_number =
             |index: &usize| !matches!(columns[*index].kind, Kind::Text | Kind::Status | Kind::Time);

@@ -265,3 +265,16 @@ fn flags_and_moments_are_heeded() {
     let panicked = place.run_words(&["append", "x-1", "über:x", "{}", "--strict"]);
     assert_eq!(panicked.code, 2, "{}", panicked.err);
 }
+
+/// Story: a table cuts long texts and words its spans for eyes, and a spreadsheet got the same.
+#[test]
+fn a_spreadsheet_gets_whole_texts_plain_numbers_and_every_column() {
+    let place = fleet();
+    let title = "x".repeat(60);
+    place.ok(&format!(r#"append task-44 task:created {{"taskId":"44","title":"{title}"}}"#));
+    let csv = place.ok("tasks --format csv");
+    assert!(csv.starts_with("task,status,priority,agent,took,heard (utc),deleted (utc),title\n"), "{csv}");
+    assert!(csv.contains(&title) && csv.contains(",5000,") && !csv.contains('…'), "{csv}");
+    assert!(place.ok("diff tasks/44 --from 13 --to 14 --format csv").contains("(new)"));
+    assert!(place.ok("blame task-44 title --format csv").contains(&title));
+}
