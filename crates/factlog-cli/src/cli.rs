@@ -93,7 +93,7 @@ Exit codes: 0 ok, 1 failure, 2 usage or bad input, 3 not found, 4 conflict, 5 un
 #[derive(Debug, Parser)]
 #[command(name = "factlog", bin_name = "factlog", version, help_template = HELP, after_help = EXAMPLES, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// The log: sqlite:PATH or memory:
+    /// The log: sqlite:PATH, jsonl:DIR or memory:
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) store: Option<String>,
 

@@ -10,12 +10,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod jsonl;
 mod sqlite;
 mod system;
 mod url;
+pub mod vfs;
 
 use factlog::{EventLog, MemoryStore, Result};
 
+pub use jsonl::{JsonlOptions, JsonlStore, Tuning};
 pub use sqlite::{SqliteOptions, SqliteStore, Sync};
 pub use url::StoreUrl;
 
@@ -26,20 +29,26 @@ pub enum Open {
     Create,
     /// Say `NotFound`.
     Existing,
+    /// Say `NotFound`; and where a log is there, change nothing in it, so that a person may look first.
+    Inspect,
 }
 
-/// Opens the log at a URL: `sqlite:PATH`, `memory:`.
+/// Opens the log at a URL: `sqlite:PATH`, `jsonl:DIR`, `memory:`.
 ///
 /// # Errors
 /// `Invalid` for a URL of no known kind, `NotFound` where there is no log and none is to be made, and what the backend says.
 pub async fn open(url: &str, open: Open) -> Result<EventLog> {
     match url.parse::<StoreUrl>()? {
         StoreUrl::Memory => Ok(EventLog::new(MemoryStore::new())),
-        StoreUrl::Sqlite(options) => {
-            let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&options, open)).await;
-            Ok(EventLog::new(opened.map_err(|error| factlog::Error::stopped(error.to_string()))??))
-        }
+        StoreUrl::Sqlite(options) => blocking(move || SqliteStore::open(&options, open)).await,
+        StoreUrl::Jsonl(options) => blocking(move || JsonlStore::open(&options, open)).await,
     }
+}
+
+/// Opens a store on a thread for such work.
+async fn blocking<S: factlog::Store>(open: impl FnOnce() -> Result<S> + Send + 'static) -> Result<EventLog> {
+    let opened = tokio::task::spawn_blocking(open).await;
+    Ok(EventLog::new(opened.map_err(|error| factlog::Error::stopped(error.to_string()))??))
 }
 
 /// The README's code is compiled with the tests.

@@ -7,13 +7,45 @@ use std::path::Path;
 /// Makes an empty file that only its owner can read, and that must not exist yet.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    private(options.write(true).create_new(true));
+    options.open(path)
+}
+
+/// A file that is made is its owner's only.
+pub(crate) fn private(options: &mut OpenOptions) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    options.open(path)
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
+/// Reads at an offset, whatever others do with the file.
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_at(file, buffer, offset);
+    #[cfg(windows)]
+    return std::os::windows::fs::FileExt::seek_read(file, buffer, offset);
+}
+
+/// Writes all bytes at an offset.
+pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::write_all_at(file, bytes, offset);
+    #[cfg(windows)]
+    {
+        let mut written = 0;
+        while written < bytes.len() {
+            let at = offset + written as u64;
+            match std::os::windows::fs::FileExt::seek_write(file, &bytes[written..], at)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => written += count,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Makes the names in a folder survive a crash of the machine; where a system has no such call, it does so by itself.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use factlog::{Error, Result};
 
-use crate::{SqliteOptions, Sync};
+use crate::{JsonlOptions, SqliteOptions, Sync};
 
 /// Where a log is, by the kind of its store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum StoreUrl {
     Memory,
     /// `sqlite:PATH`, with `?sync=normal` for the weaker level, and `?lock_wait_ms=N`.
     Sqlite(SqliteOptions),
+    /// `jsonl:DIR`, with `?prewrite=off` for people who follow a file with `tail -f`, and `?lock_wait_ms=N`.
+    Jsonl(JsonlOptions),
 }
 
 impl FromStr for StoreUrl {
@@ -23,8 +25,9 @@ impl FromStr for StoreUrl {
     fn from_str(url: &str) -> Result<Self> {
         let unknown = |what: String| {
             let example = if url.contains(':') || url.is_empty() { "factlog.db" } else { url };
-            Error::invalid(what)
-                .with_hint(format!("a log's URL is sqlite:PATH or memory:, for example sqlite:{example}"))
+            Error::invalid(what).with_hint(format!(
+                "a log's URL is sqlite:PATH, jsonl:DIR or memory:, for example sqlite:{example}"
+            ))
         };
         let (kind, rest) =
             url.split_once(':').ok_or_else(|| unknown(format!("{url:?} is not a log's URL")))?;
@@ -32,29 +35,58 @@ impl FromStr for StoreUrl {
         match kind {
             "memory" if rest.is_empty() => Ok(Self::Memory),
             "memory" => Err(unknown(format!("{url:?}: memory: takes no path and no settings"))),
-            "sqlite" if place.is_empty() => Err(unknown(format!("{url:?} names no file"))),
+            "sqlite" | "jsonl" if place.is_empty() => Err(unknown(format!("{url:?} names no place"))),
             "sqlite" => {
-                let mut options =
-                    SqliteOptions::new(PathBuf::from(place.strip_prefix("//").unwrap_or(place)));
-                for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
-                    apply(&mut options, setting).ok_or_else(|| {
-                        Error::invalid(format!("{url:?}: {setting:?} is no setting of sqlite:")).with_hint(
-                            "the settings are sync=full (the default) or sync=normal, and lock_wait_ms=N",
-                        )
-                    })?;
-                }
+                let mut options = SqliteOptions::new(path(place));
+                each_setting(url, settings, SQLITE_SETTINGS, |setting| sqlite(&mut options, setting))?;
                 Ok(Self::Sqlite(options))
+            }
+            "jsonl" => {
+                let mut options = JsonlOptions::new(path(place));
+                each_setting(url, settings, JSONL_SETTINGS, |setting| jsonl(&mut options, setting))?;
+                Ok(Self::Jsonl(options))
             }
             other => Err(unknown(format!("{other:?} is no kind of log"))),
         }
     }
 }
 
-/// Applies one `NAME=VALUE`; none for one that is not known.
-fn apply(options: &mut SqliteOptions, setting: &str) -> Option<()> {
-    match setting.split_once('=')? {
+const SQLITE_SETTINGS: &str = "the settings are sync=full (the default) or sync=normal, and lock_wait_ms=N";
+const JSONL_SETTINGS: &str = "the settings are prewrite=on (the default) or prewrite=off, and lock_wait_ms=N";
+
+fn path(place: &str) -> PathBuf {
+    PathBuf::from(place.strip_prefix("//").unwrap_or(place))
+}
+
+/// Applies each `NAME=VALUE`; `apply` knows none for one that is not known.
+fn each_setting(
+    url: &str,
+    settings: &str,
+    known: &str,
+    mut apply: impl FnMut((&str, &str)) -> Option<()>,
+) -> Result<()> {
+    for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
+        setting.split_once('=').and_then(&mut apply).ok_or_else(|| {
+            Error::invalid(format!("{url:?}: {setting:?} is no setting of it")).with_hint(known)
+        })?;
+    }
+    Ok(())
+}
+
+fn sqlite(options: &mut SqliteOptions, setting: (&str, &str)) -> Option<()> {
+    match setting {
         ("sync", "full") => options.sync = Sync::Full,
         ("sync", "normal") => options.sync = Sync::Normal,
+        ("lock_wait_ms", number) => options.lock_wait = Duration::from_millis(number.parse().ok()?),
+        _ => return None,
+    }
+    Some(())
+}
+
+fn jsonl(options: &mut JsonlOptions, setting: (&str, &str)) -> Option<()> {
+    match setting {
+        ("prewrite", "on") => options.prewrite = true,
+        ("prewrite", "off") => options.prewrite = false,
         ("lock_wait_ms", number) => options.lock_wait = Duration::from_millis(number.parse().ok()?),
         _ => return None,
     }
@@ -69,7 +101,7 @@ mod tests {
     fn a_url_names_a_kind_a_place_and_settings_and_anything_else_is_refused() {
         let sqlite = |url: &str| match url.parse::<StoreUrl>().unwrap() {
             StoreUrl::Sqlite(options) => options,
-            other @ StoreUrl::Memory => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         };
         assert_eq!(sqlite("sqlite:a b.db").path, PathBuf::from("a b.db"));
         assert_eq!(sqlite("sqlite:///tmp/x.db").path, PathBuf::from("/tmp/x.db"));

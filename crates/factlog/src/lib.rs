@@ -37,6 +37,7 @@ mod event;
 mod batch;
 mod text_search;
 mod type_pattern;
+mod file_name;
 mod filter;
 pub mod limits;
 
@@ -75,6 +76,7 @@ pub use count::{Count, Counter, Group, GroupBy};
 pub use error::{Error, ErrorKind, ErrorWire, Invalid, Result};
 pub use event::{Event, EventLine, NewEvent, Priority};
 pub use event_id::EventId;
+pub use file_name::{FILE_NAME_BYTES_MAX, file_name};
 pub use filter::{FILE_TAG, Filter, TOOL_TAG, TimeRange};
 pub use following::Following;
 pub use given::{Decided, Given, given};

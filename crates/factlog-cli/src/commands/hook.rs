@@ -10,7 +10,7 @@ use factlog::limits::DATA_BYTES_MAX;
 use factlog::{Error, EventLog, NewEvent, Result, Timestamp};
 use factlog_adapters::hook;
 use factlog_adapters::redact::{Redactor, Rules};
-use factlog_stores::{Open, SqliteStore, StoreUrl};
+use factlog_stores::{JsonlStore, Open, SqliteStore, StoreUrl};
 
 use crate::cli::HookArgs;
 use crate::output::note;
@@ -146,6 +146,10 @@ fn append(url: &str, event: NewEvent) -> Result<()> {
             StoreUrl::Sqlite(mut options) => {
                 options.lock_wait = options.lock_wait.min(Duration::from_millis(LOCK_WAIT_MS));
                 EventLog::new(SqliteStore::open(&options, Open::Create)?)
+            }
+            StoreUrl::Jsonl(mut options) => {
+                options.lock_wait = options.lock_wait.min(Duration::from_millis(LOCK_WAIT_MS));
+                EventLog::new(JsonlStore::open(&options, Open::Create)?)
             }
             StoreUrl::Memory => return Err(Error::invalid("memory: forgets what a hook records")),
         };

@@ -102,20 +102,28 @@ fn command(context: &Context, agent: Agent) -> Result<String> {
 }
 
 fn absolute(url: &str) -> Result<String> {
-    let StoreUrl::Sqlite(options) = url.parse()? else {
-        return Err(Error::invalid(format!("hooks cannot record into {url}: it ends with each process"))
-            .with_hint("use --store sqlite:PATH"));
+    let (kind, place) = match url.parse()? {
+        StoreUrl::Sqlite(options) => ("sqlite", options.path),
+        StoreUrl::Jsonl(options) => ("jsonl", options.path),
+        StoreUrl::Memory => {
+            return Err(Error::invalid(format!("hooks cannot record into {url}: it ends with each process"))
+                .with_hint("use --store sqlite:PATH"));
+        }
     };
-    let path =
-        std::path::absolute(&options.path).map_err(|cause| Error::invalid(format!("{url}: {cause}")))?;
+    let path = std::path::absolute(&place).map_err(|cause| Error::invalid(format!("{url}: {cause}")))?;
     let settings = url.split_once('?').map(|(_, settings)| format!("?{settings}")).unwrap_or_default();
-    let whole = format!("sqlite:{}{settings}", plain_path(&path));
+    let whole = format!("{kind}:{}{settings}", plain_path(&path));
     // A path with a question mark would be read as settings.
-    match whole.parse() {
-        Ok(StoreUrl::Sqlite(again)) if again.path == Path::new(&plain_path(&path)) => Ok(whole),
-        _ => Err(Error::invalid(format!("{} cannot stand in a log's URL", path.display()))
-            .with_hint("use a path without question marks: --store sqlite:PATH")),
+    let again = match whole.parse() {
+        Ok(StoreUrl::Sqlite(options)) => Some(options.path),
+        Ok(StoreUrl::Jsonl(options)) => Some(options.path),
+        _ => None,
+    };
+    if again.is_some_and(|again| again == Path::new(&plain_path(&path))) {
+        return Ok(whole);
     }
+    Err(Error::invalid(format!("{} cannot stand in a log's URL", path.display()))
+        .with_hint(format!("use a path without question marks: --store {kind}:PATH")))
 }
 
 /// Shells of other systems take a backslash for a sign of their own; Windows takes both slashes.

@@ -55,7 +55,7 @@ fn the_first_page_shows_the_commands_by_task() {
       demo         See it all in ten seconds, in a scratch folder
 
     Options:
-          --store <URL>      The log: sqlite:PATH or memory:
+          --store <URL>      The log: sqlite:PATH, jsonl:DIR or memory:
           --format <FORMAT>  How to write what is found; a command refuses what it cannot do [possible
                              values: table, json, jsonl, csv, cloudevents]
       -v, --verbose...       Say more on standard error; twice for even more

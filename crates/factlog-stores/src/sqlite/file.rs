@@ -45,8 +45,10 @@ pub(super) fn prepare(path: &Path, open: Open) -> Result<()> {
         .with_hint("restore a backup, or delete the empty file to begin anew")),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match open {
-            Open::Existing => Err(Error::not_found(format!("there is no log at {}", path.display()))
-                .with_hint("append or import something first, or name another log with --store")),
+            Open::Existing | Open::Inspect => {
+                Err(Error::not_found(format!("there is no log at {}", path.display()))
+                    .with_hint("append or import something first, or name another log with --store"))
+            }
             Open::Create => create(path),
         },
         Err(error) => Err(Error::denied(format!("{}: {error}", path.display())).with_cause(error)),

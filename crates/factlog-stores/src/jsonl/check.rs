@@ -1,0 +1,199 @@
+//! Reads everything and says what is wrong: lines, order, versions, indexes, snapshots.
+
+use std::collections::HashMap;
+
+use factlog::{Position, Report, Result, Timestamp};
+
+use super::files::{Files, TORN_FOLDER, told};
+use super::index::Builder;
+use super::line::{Fields, Line, parse, timestamp, unescaped, verified};
+use super::query::{Reader, Source, scan_lines};
+use super::segment::{self, Lines, Place, SegmentName};
+use super::view::View;
+use super::{load, runs, snapshots};
+
+/// Problems that one report names; the rest is counted.
+const PROBLEMS_MAX: usize = 100;
+
+/// The bytes of all segments and indexes; none where they cannot be told.
+pub(super) fn bytes(files: &Files) -> Option<u64> {
+    let mut bytes = 0;
+    for name in segment::list(&*files.vfs, &files.folder).ok()? {
+        bytes += files.segment(name).ok()?.len().ok()?;
+    }
+    Some(bytes + runs::bytes(files))
+}
+
+pub(super) fn check(files: &Files, view: &View) -> Result<Report> {
+    let mut checking = Checking::new(files, view)?;
+    let segments = view.segments.clone();
+    for name in segments.iter() {
+        if let Err(error) = checking.segment(*name) {
+            checking.report.problems.push(error.to_string());
+        }
+    }
+    checking.ends();
+    checking.indexes();
+    checking.report.problems.extend(snapshots::check(files)?);
+    let mut report = checking.report;
+    let torn = files.vfs.entries(&files.path(TORN_FOLDER)).unwrap_or_default();
+    for entry in torn {
+        report.warnings.push(format!(
+            "{}: bytes of a write that a crash had cut off, and that was never acknowledged; delete it when you have seen it",
+            files.path(TORN_FOLDER).join(entry.name).display()
+        ));
+    }
+    let more = report.problems.len().saturating_sub(PROBLEMS_MAX);
+    if more > 0 {
+        report.problems.truncate(PROBLEMS_MAX);
+        report.problems.push(format!("and {more} more"));
+    }
+    Ok(report)
+}
+
+struct Checking<'a> {
+    files: &'a Files,
+    view: &'a View,
+    report: Report,
+    versions: HashMap<String, u64>,
+    /// Newer events of these streams were removed.
+    removed: HashMap<String, u64>,
+    last: Option<Timestamp>,
+    at: Position,
+    /// What a batch still lacks.
+    more: u64,
+}
+
+impl<'a> Checking<'a> {
+    fn new(files: &'a Files, view: &'a View) -> Result<Self> {
+        let removed = load::versions(files)?;
+        Ok(Self {
+            files,
+            view,
+            report: Report::default(),
+            versions: HashMap::new(),
+            removed: removed.into_iter().map(|(stream, version)| (stream.to_string(), version.0)).collect(),
+            last: None,
+            at: Position::START,
+            more: 0,
+        })
+    }
+
+    fn problem(&mut self, name: SegmentName, offset: u64, what: &str) {
+        // A place costs a read of the file up to it.
+        if self.report.problems.len() < PROBLEMS_MAX {
+            let place = self.files.line_place(name, offset);
+            self.report.problems.push(format!("{place}: {what}"));
+        } else {
+            self.report.problems.push(what.to_owned());
+        }
+    }
+
+    fn segment(&mut self, name: SegmentName) -> Result<()> {
+        let path = name.path(&self.files.folder);
+        let file = self.files.segment(name)?;
+        let is_last = self.view.segments.last() == Some(&name);
+        let end = if is_last { self.view.end } else { file.len().map_err(|error| told(&path, error))? };
+        let mut lines = Lines::new(&*file, 0, end);
+        while let Some(line) = lines.next().map_err(|error| told(&path, error))? {
+            let parsed = if line.is_ended { verified(line.bytes).and_then(parse) } else { None };
+            match parsed {
+                Some(Line::Event(fields)) => self.event(&fields, name, line.offset),
+                Some(Line::Removed(first, last)) => {
+                    self.follows(first, name, line.offset);
+                    self.report.removed += last.0 - first.0 + 1;
+                    (self.at, self.more) = (last, 0);
+                }
+                None if line.bytes.is_empty() => {
+                    self.problem(name, line.offset, "an empty line stands between events");
+                }
+                None => self.problem(name, line.offset, "the line is not what was written"),
+            }
+        }
+        Ok(())
+    }
+
+    fn follows(&mut self, first: Position, name: SegmentName, offset: u64) {
+        if first.0 != self.at.0 + 1 {
+            let said = format!("position {first} comes after position {}", self.at);
+            self.problem(name, offset, &said);
+        }
+    }
+
+    fn event(&mut self, fields: &Fields<'_>, name: SegmentName, offset: u64) {
+        self.report.events += 1;
+        self.follows(fields.position, name, offset);
+        self.at = fields.position;
+        if self.more > 0 && fields.more + 1 != self.more {
+            self.problem(name, offset, "lines of a batch are missing before it");
+        }
+        self.more = fields.more;
+        let stream = unescaped(fields.stream).map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let before = self.versions.get(&stream).copied().unwrap_or(0);
+        let version = fields.version.0;
+        // Removal leaves gaps, but never an earlier version after a later one.
+        if version <= before || (version != before + 1 && self.report.removed == 0) {
+            let said = format!("{stream} goes from version {before} to {version}");
+            self.problem(name, offset, &said);
+        }
+        self.versions.insert(stream, version);
+        match timestamp(fields.recorded_at) {
+            None => self.problem(name, offset, "the time of recording is none"),
+            Some(time) => {
+                if let Some(last) = self.last.filter(|last| time < *last) {
+                    let said = format!("recorded at {time}, and the event before it at {last}");
+                    self.problem(name, offset, &said);
+                }
+                if fields.recorded_at.as_bytes()[..10] < name.day[..] {
+                    self.problem(name, offset, "it was recorded before the day of its folder");
+                }
+                self.last = Some(time);
+            }
+        }
+        if super::line::event(fields).is_none() {
+            self.problem(name, offset, "a value of the event is none that a log takes");
+        }
+    }
+
+    /// What can be said once all lines were read.
+    fn ends(&mut self) {
+        self.report.head = self.view.head;
+        let gone = self.removed.keys().filter(|stream| !self.versions.contains_key(*stream)).count();
+        self.report.streams = (self.versions.len() + gone) as u64;
+        if let Some(damage) = &self.view.damage {
+            self.report.problems.push(damage.to_string());
+        } else if self.at != self.view.head {
+            let said = format!("the lines end at position {}, and the log at {}", self.at, self.view.head);
+            self.report.problems.push(said);
+        }
+        let now = self.files.vfs.now();
+        if let Some(time) = self.last.filter(|time| *time > now) {
+            let said = format!("position {} was recorded at {time}: the log is ahead of this clock", self.at);
+            self.report.warnings.push(said);
+        }
+    }
+
+    /// Makes each index anew, and compares.
+    fn indexes(&mut self) {
+        if !self.report.problems.is_empty() {
+            return;
+        }
+        for run in &self.view.runs {
+            let mut builder = Builder::after(run.after);
+            let mut reader = Reader::new(self.files);
+            let add = |fields: &Fields<'_>, place: Place, end: u64| {
+                builder.add(fields, place, end);
+                Ok(true)
+            };
+            let made = scan_lines(&mut reader, self.view, &Source::Run(run), 0..run.events, add);
+            let name = format!("the index of positions {} to {}", run.first, run.last);
+            match made {
+                Ok(_) if runs::is(self.files, self.view.rewrites, run, &builder.finish()) => {}
+                Ok(_) => self.report.problems.push(format!(
+                    "{name} is not that of the lines: `factlog check --repair` builds it again"
+                )),
+                Err(error) => self.report.problems.push(format!("{name}: {error}")),
+            }
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! What the callers, the writer and the keeper of one store share.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+
+use factlog::{Error, Position, Result, StreamName, Timestamp, Version};
+use tokio::sync::{oneshot, watch};
+
+use super::files::{Files, HEAD_FILE, told};
+use super::group::{Answer, Group, Prepared, Written};
+use super::ledger::{Heads, OpenLedger};
+use super::line::Line;
+use super::load::{Loaded, Mode, load};
+use super::mark::Mark;
+use super::runs;
+use super::view::{Entry, View};
+use super::walk::{Rest, Stretch, walk};
+use super::writer::Writer;
+use crate::vfs::{OpenFile, VfsFile};
+
+/// Work for the writer that is no append: done alone, under the lock of the log.
+pub(super) type Task = Box<dyn FnOnce(Result<&mut Writer>) + Send>;
+
+/// What waits for the writer's next turn.
+pub(super) enum Job {
+    Append { batches: Vec<Prepared>, to: oneshot::Sender<Vec<Result<factlog::Appended>>> },
+    Task(Task),
+}
+
+/// The part that writers of one process share.
+#[derive(Default)]
+pub(super) struct Core {
+    pub(super) heads: Heads,
+    pub(super) group: Group,
+    /// Written, and not yet known to be on the disk.
+    pub(super) in_flight: Vec<Arc<Written>>,
+    pub(super) pending: VecDeque<Job>,
+    /// Whether callers may put their lines into the group themselves: the writer has the log's lock.
+    pub(super) is_open: bool,
+    /// Whether the writer is in a turn: nobody else writes the log.
+    pub(super) in_turn: bool,
+    pub(super) stopped: Option<Error>,
+    pub(super) is_closing: bool,
+    /// What `head.json` said last.
+    pub(super) seen: Option<Mark>,
+    /// The length of the last segment's file, as it was found.
+    pub(super) len: u64,
+}
+
+pub(super) struct Log {
+    pub(super) files: Files,
+    /// None where the folder cannot be written.
+    pub(super) head_file: Option<Arc<dyn VfsFile>>,
+    core: Mutex<Core>,
+    pub(super) work: Condvar,
+    view: RwLock<Arc<View>>,
+    /// None once the store is closed.
+    published: Mutex<Option<watch::Sender<Position>>>,
+    pub(super) is_indexing: AtomicBool,
+    commit_us: AtomicU64,
+    committed_at: AtomicI64,
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("folder", &self.files.folder).finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// Opens the log in a folder that has one.
+    pub(super) fn open(files: Files, mode: Mode) -> Result<Self> {
+        let path = files.path(HEAD_FILE);
+        let told = |error| told(&path, error);
+        let opened = match mode {
+            Mode::Write => files.vfs.open(&path, OpenFile::Create),
+            Mode::Look => files.vfs.open(&path, OpenFile::Read),
+        };
+        let (head_file, mode) = match opened {
+            Ok(file) => (Some(file), mode),
+            Err(error) if is_read_only(&error) || error.kind() == std::io::ErrorKind::NotFound => {
+                (files.vfs.open(&path, OpenFile::Read).ok(), Mode::Look)
+            }
+            Err(error) => return Err(told(error)),
+        };
+        let loaded = match (&head_file, mode) {
+            (Some(file), Mode::Write) => {
+                super::lock::lock_within(file, files.options.lock_wait).map_err(told)??;
+                let loaded = settle(&files, &**file);
+                file.unlock().map_err(told)?;
+                loaded?
+            }
+            (Some(file), Mode::Look) => {
+                let mark = Mark::read(&**file).map_err(told)?;
+                (load(&files, mark, Mode::Look)?, mark)
+            }
+            (None, _) => (load(&files, None, Mode::Look)?, None),
+        };
+        let (Loaded { view, heads, len }, seen) = loaded;
+        let core = Core { heads, seen, len, ..Core::default() };
+        Ok(Self {
+            head_file: head_file.filter(|_| mode == Mode::Write),
+            core: Mutex::new(core),
+            work: Condvar::new(),
+            published: Mutex::new(Some(watch::Sender::new(view.head))),
+            view: RwLock::new(Arc::new(view)),
+            is_indexing: AtomicBool::new(false),
+            commit_us: AtomicU64::new(0),
+            committed_at: AtomicI64::new(0),
+            files,
+        })
+    }
+
+    /// No code that can panic runs under the lock with the state half changed.
+    pub(super) fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes what readers see.
+    pub(super) fn change_view(&self, change: impl FnOnce(&mut View)) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut view));
+    }
+
+    /// A receiver of the newest position; closed from the start when the store is.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Position> {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.as_ref().map_or_else(|| watch::channel(Position::START).1, watch::Sender::subscribe)
+    }
+
+    pub(super) fn publish(&self) {
+        let newest = self.view().head;
+        if let Some(published) = &*self.published.lock().unwrap_or_else(PoisonError::into_inner) {
+            published.send_if_modified(|head| {
+                let newer = newest > *head;
+                *head = newest.max(*head);
+                newer
+            });
+        }
+    }
+
+    pub(super) fn unpublish(&self) {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    pub(super) fn committed(&self, took: std::time::Duration) {
+        self.commit_us.store(took.as_micros() as u64, Ordering::Relaxed);
+        self.committed_at.store(self.files.vfs.now().as_micros(), Ordering::Relaxed);
+        self.publish();
+    }
+
+    pub(super) fn last_commit(&self) -> Option<(u64, Timestamp)> {
+        let at = self.committed_at.load(Ordering::Relaxed);
+        let at = (at != 0).then(|| Timestamp::from_micros(at).ok()).flatten()?;
+        Some((self.commit_us.load(Ordering::Relaxed), at))
+    }
+
+    /// Takes an append: into the open group, or to where it waits for the writer's next turn.
+    pub(super) fn submit(&self, batches: Vec<Prepared>, to: oneshot::Sender<Vec<Result<factlog::Appended>>>) {
+        let mut core = self.core();
+        if let Some(error) = core.refusal() {
+            let outcomes = batches.iter().map(|_| Err(error.clone())).collect();
+            // Who has gone hears nothing.
+            let _ = to.send(outcomes);
+            return;
+        }
+        if core.is_open && core.pending.is_empty() && core.group.has_room_for(&batches) {
+            core.admit(self, &batches, to);
+        } else {
+            core.pending.push_back(Job::Append { batches, to });
+        }
+        drop(core);
+        self.work.notify_one();
+    }
+
+    /// Gives the writer a task.
+    pub(super) fn submit_task(&self, task: Task) {
+        let mut core = self.core();
+        if let Some(error) = core.refusal() {
+            drop(core);
+            task(Err(error));
+            return;
+        }
+        core.pending.push_back(Job::Task(task));
+        drop(core);
+        self.work.notify_one();
+    }
+
+    /// The version of a stream, as far as events are synced.
+    pub(super) fn version(&self, stream: &StreamName) -> Result<Version> {
+        let mut core = self.core();
+        let view = self.view();
+        if let Some(damage) = &view.damage {
+            return Err(damage.clone());
+        }
+        let Core { heads, group, in_flight, .. } = &mut *core;
+        let mut ledger =
+            OpenLedger { files: &self.files, view: &view, heads, unsynced: in_flight, open: &group.written };
+        factlog::admission::Ledger::version(&mut ledger, stream)
+    }
+
+    /// Takes in what other processes have written since.
+    pub(super) fn refresh(&self) -> Result<()> {
+        let mut core = self.core();
+        if core.in_turn || core.stopped.is_some() || core.is_closing {
+            return Ok(());
+        }
+        let Some(file) = &self.head_file else { return Ok(()) };
+        let path = self.files.path(HEAD_FILE);
+        let mark = Mark::read(&**file).map_err(|error| told(&path, error))?;
+        if mark == core.seen || mark.is_none() {
+            return Ok(());
+        }
+        core.follow(self, mark, Mode::Look)?;
+        drop(core);
+        self.publish();
+        Ok(())
+    }
+
+    /// Makes an index of the newest events when there are enough, on a thread of its own where that is wanted.
+    pub(super) fn index_if_due(log: &Arc<Self>) {
+        let enough = log.files.options.tuning.index_events;
+        if log.view().tail.len() < enough || log.is_indexing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if !log.files.options.tuning.background {
+            log.index(enough, false);
+            return;
+        }
+        let shared = Arc::clone(log);
+        let started = std::thread::Builder::new().name("factlog-index".into()).spawn(move || {
+            while shared.view().tail.len() >= enough && !shared.is_closed() {
+                shared.index(enough, false);
+            }
+            shared.is_indexing.store(false, Ordering::Relaxed);
+        });
+        if let Err(error) = started {
+            tracing::warn!(%error, "the newest events are not indexed");
+            log.is_indexing.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes an index of the first events of the tail.
+    pub(super) fn index(&self, events: usize, join: bool) {
+        let view = self.view();
+        match runs::build(&self.files, &view, events, join) {
+            Ok(run) => {
+                let last = run.last;
+                let mut core = self.core();
+                // Somebody may have changed the files meanwhile; then it is of other ones.
+                if self.view().generation == view.generation {
+                    self.change_view(|view| view.install(run));
+                    core.heads.indexed(last);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the newest events are not indexed"),
+        }
+        if !self.files.options.tuning.background {
+            self.is_indexing.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Finds the log, cuts off what a crash has left, and tells others where it ends. The caller holds the lock.
+pub(super) fn settle(files: &Files, head_file: &dyn VfsFile) -> Result<(Loaded, Option<Mark>)> {
+    let path = files.path(HEAD_FILE);
+    let told = |error| told(&path, error);
+    let mark = Mark::read(head_file).map_err(told)?;
+    let mut loaded = load(files, mark, Mode::Write)?;
+    if super::removal::finish_begun(files, &loaded)? {
+        loaded = load(files, mark, Mode::Write)?;
+        loaded.view.generation += 1;
+    }
+    if loaded.view.damage.is_some() {
+        return Ok((loaded, mark));
+    }
+    let view = &mut loaded.view;
+    let now = Mark {
+        position: view.head,
+        segment: view.segments.last().copied(),
+        bytes: view.end,
+        generation: view.generation,
+    };
+    if mark == Some(now) {
+        return Ok((loaded, mark));
+    }
+    view.generation += 1;
+    let now = Mark { generation: view.generation, ..now };
+    now.write(head_file).map_err(told)?;
+    Ok((loaded, Some(now)))
+}
+
+fn is_read_only(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem)
+}
+
+impl Core {
+    /// Why nothing is taken any more.
+    fn refusal(&self) -> Option<Error> {
+        self.stopped.clone().or_else(|| self.is_closing.then(|| Error::stopped("the log is closed")))
+    }
+
+    /// Judges batches and puts their lines into the open group.
+    pub(super) fn admit(
+        &mut self,
+        log: &Log,
+        batches: &[Prepared],
+        to: oneshot::Sender<Vec<Result<factlog::Appended>>>,
+    ) {
+        let view = log.view();
+        let Self { group, heads, in_flight, .. } = self;
+        let outcomes = batches
+            .iter()
+            .map(|prepared| group.append(prepared, (&log.files, &view), heads, in_flight))
+            .collect();
+        group.answers.push(Answer { to, outcomes });
+    }
+
+    /// Takes in what a newer mark tells of.
+    pub(super) fn follow(&mut self, log: &Log, mark: Option<Mark>, mode: Mode) -> Result<()> {
+        let view = log.view();
+        let newer = mark.filter(|mark| {
+            mark.generation == view.generation
+                && mark.segment == view.segments.last().copied()
+                && mark.position >= view.head
+                && mark.bytes >= view.end
+        });
+        if let (Some(mark), Some(segment)) = (newer, newer.and_then(|mark| mark.segment)) {
+            let stretch =
+                Stretch { segment, from: view.end, len: mark.bytes, trusted: mark.bytes, after: view.head };
+            drop(view);
+            self.follow_lines(log, stretch)?;
+            self.seen = Some(mark);
+            return Ok(());
+        }
+        let (loaded, mark) = match (&log.head_file, mode) {
+            (Some(file), Mode::Write) => settle(&log.files, &**file)?,
+            _ => (load(&log.files, mark, Mode::Look)?, mark),
+        };
+        let Loaded { view, heads, len } = loaded;
+        (self.heads, self.len, self.seen) = (heads, len, mark);
+        log.change_view(|known| *known = view);
+        Ok(())
+    }
+
+    /// Takes in lines that another process has put behind those that are known.
+    fn follow_lines(&mut self, log: &Log, stretch: Stretch) -> Result<()> {
+        let mut entries = Vec::new();
+        let heads = &mut self.heads;
+        let walked = walk(&log.files, stretch, |line, place, _| {
+            let odd =
+                || log.files.damage(stretch.segment, u64::from(place.offset), "a value is none of ours");
+            heads.take_in(line).ok_or_else(odd)?;
+            if let Line::Event(fields) = line {
+                entries.push(Entry { position: fields.position, place });
+            }
+            Ok(())
+        })?;
+        let damage = match walked.rest {
+            Rest::Damaged(error) => Some(error),
+            Rest::Clean | Rest::Torn => None,
+        };
+        log.change_view(|view| {
+            entries.into_iter().for_each(|entry| view.tail.push(entry));
+            (view.head, view.end, view.damage) = (walked.last, walked.end, damage);
+        });
+        Ok(())
+    }
+}

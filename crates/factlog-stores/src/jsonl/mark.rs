@@ -1,0 +1,87 @@
+//! `head.json`: where the log ends, for other processes and for the next opening; and the lock of those who write.
+//!
+//! It is written, without a sync, after the lines it tells of were synced. So what it says is always true: the log reached
+//! that far. An older one, as a crash of the machine may leave, says less and nothing wrong.
+
+use std::io;
+
+use factlog::Position;
+use serde::{Deserialize, Serialize};
+
+use super::line::{sealed, verified};
+use super::segment::SegmentName;
+use crate::vfs::{VfsFile, read_fully};
+
+/// Bytes of the file: within one sector, so it is there whole or as it was.
+const MARK_BYTES: usize = 192;
+
+/// Where a log ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Mark {
+    pub(super) position: Position,
+    /// The segment that is written; none in a log without events.
+    pub(super) segment: Option<SegmentName>,
+    /// Where its last line ends.
+    pub(super) bytes: u64,
+    /// Changes whenever files come, go or are written anew.
+    pub(super) generation: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Wire {
+    position: Position,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    day: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    segment: Option<u32>,
+    bytes: u64,
+    generation: u64,
+}
+
+impl Mark {
+    /// Reads it; none where there is none, or none that is whole.
+    pub(super) fn read(file: &dyn VfsFile) -> io::Result<Option<Self>> {
+        const TRIES: usize = 3;
+        let mut bytes = [0; MARK_BYTES];
+        for _ in 0..TRIES {
+            let filled = read_fully(file, &mut bytes, 0)?;
+            let line = bytes[..filled].trim_ascii_end();
+            if line.is_empty() {
+                return Ok(None);
+            }
+            // Another process may be writing it at this moment.
+            if let Some(mark) = verified(line).and_then(parse) {
+                return Ok(Some(mark));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn write(&self, file: &dyn VfsFile) -> io::Result<()> {
+        let wire = Wire {
+            position: self.position,
+            day: self.segment.map(|segment| segment.day().to_owned()),
+            segment: self.segment.map(|segment| segment.number),
+            bytes: self.bytes,
+            generation: self.generation,
+        };
+        let mut json = serde_json::to_vec(&wire).map_err(io::Error::other)?;
+        json.pop();
+        let mut line = sealed(json);
+        line.pop();
+        line.resize(MARK_BYTES - 1, b' ');
+        line.push(b'\n');
+        file.write_all_at(&line, 0)
+    }
+}
+
+fn parse(body: &[u8]) -> Option<Mark> {
+    let wire: Wire = serde_json::from_slice(&[body, b"}"].concat()).ok()?;
+    let segment = match (wire.day, wire.segment) {
+        (Some(day), Some(number)) => Some(SegmentName::new(&day, number)?),
+        (None, None) => None,
+        _ => return None,
+    };
+    Some(Mark { position: wire.position, segment, bytes: wire.bytes, generation: wire.generation })
+}

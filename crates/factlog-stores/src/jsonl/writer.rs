@@ -1,0 +1,514 @@
+//! The thread that writes: it takes the log's lock, lets callers fill a group while the one before is on its way to the
+//! disk, syncs once for each group, and gives the lock back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use factlog::limits::GROUP_BYTES_MAX;
+use factlog::{Appended, Batch, Error, ErrorKind, Position, Result};
+use tokio::sync::oneshot;
+
+use super::files::{HEAD_FILE, changed_nothing, told};
+use super::group::{Answer, Prepared, Written};
+use super::line::Encoded;
+use super::load::Mode;
+use super::lock::lock_within;
+use super::log::{Job, Log, Task};
+use super::mark::Mark;
+use super::segment::{Place, SegmentName};
+use super::view::Entry;
+use super::{JsonlOptions, Tuning};
+use crate::vfs::{OpenFile, VfsFile, make_folder};
+
+/// Groups in a row before others get their turn.
+const TURN_GROUPS_MAX: usize = 64;
+/// After this many groups of one process, space is written ahead: a hook that writes one event does without.
+const AHEAD_AFTER_GROUPS: u64 = 16;
+/// A group of more bytes just lengthens the file.
+const AHEAD_GROUP_BYTES_MAX: usize = 64 * 1024;
+/// At the end, this many events or more are left with an index.
+const CLOSING_INDEX_EVENTS: usize = 4_096;
+
+/// The segment that is written.
+struct Active {
+    name: SegmentName,
+    file: Arc<dyn VfsFile>,
+    /// Where the next line goes.
+    end: u64,
+    /// Where the file ends.
+    len: u64,
+}
+
+pub(super) struct Writer {
+    pub(super) log: Arc<Log>,
+    head_file: Arc<dyn VfsFile>,
+    active: Option<Active>,
+    groups: u64,
+}
+
+/// What the writer does next.
+enum Next {
+    Write(Arc<Written>, Vec<Answer>),
+    Task(Task),
+    Nothing,
+}
+
+impl Writer {
+    pub(super) fn new(log: Arc<Log>, head_file: Arc<dyn VfsFile>) -> Self {
+        Self { log, head_file, active: None, groups: 0 }
+    }
+
+    pub(super) fn run(mut self) {
+        let log = Arc::clone(&self.log);
+        loop {
+            let mut core = log.core();
+            while core.pending.is_empty() && core.group.is_empty() && !core.is_closing {
+                core = log.work.wait(core).unwrap_or_else(std::sync::PoisonError::into_inner);
+            }
+            if core.pending.is_empty() && core.group.is_empty() {
+                break;
+            }
+            drop(core);
+            match self.begin_turn() {
+                Ok(()) => self.turn(),
+                Err(error) => self.refuse_all(&error),
+            }
+        }
+        self.finish();
+        self.log.unpublish();
+    }
+
+    fn told(&self, error: std::io::Error) -> Error {
+        told(&self.log.files.path(HEAD_FILE), error)
+    }
+
+    /// Takes the lock, and takes in what others wrote.
+    fn begin_turn(&mut self) -> Result<()> {
+        let wait = self.log.files.options.lock_wait;
+        lock_within(&self.head_file, wait).map_err(|error| self.told(error))??;
+        let taken_in = self.take_in();
+        if taken_in.is_err() {
+            self.end_turn();
+        }
+        taken_in
+    }
+
+    fn take_in(&mut self) -> Result<()> {
+        let mark = Mark::read(&*self.head_file).map_err(|error| self.told(error))?;
+        let log = Arc::clone(&self.log);
+        let mut core = log.core();
+        if let Some(error) = &core.stopped {
+            return Err(error.clone());
+        }
+        if mark.is_none() || mark != core.seen {
+            core.follow(&log, mark, Mode::Write)?;
+            self.active = None;
+        }
+        if self.open_active(core.len)? && !self.is_at_end()? {
+            // Another process ended after it had written, and before it could say so.
+            core.seen = None;
+            core.follow(&log, None, Mode::Write)?;
+            self.active = None;
+            self.open_active(core.len)?;
+        }
+        if let Some(damage) = &log.view().damage {
+            return Err(damage.clone());
+        }
+        core.in_turn = true;
+        drop(core);
+        log.publish();
+        Ok(())
+    }
+
+    /// Opens the last segment for writing; `false` when there is none.
+    fn open_active(&mut self, len: u64) -> Result<bool> {
+        let view = self.log.view();
+        let Some(name) = view.segments.last().copied() else {
+            self.active = None;
+            return Ok(false);
+        };
+        match &mut self.active {
+            Some(active) if active.name == name => {
+                active.end = view.end;
+                active.len = active.len.max(view.end);
+            }
+            _ => {
+                let path = name.path(&self.log.files.folder);
+                let file = self.log.files.vfs.open(&path, OpenFile::Write);
+                let file = file.map_err(|error| told(&path, error))?;
+                self.active = Some(Active { name, file, end: view.end, len: len.max(view.end) });
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether nothing but space stands behind the last line.
+    fn is_at_end(&self) -> Result<bool> {
+        let Some(active) = &self.active else { return Ok(true) };
+        let mut byte = [0];
+        let read = active.file.read_at(&mut byte, active.end).map_err(|error| self.told(error))?;
+        Ok(read == 0 || byte[0] == b'\n')
+    }
+
+    /// Writes groups for as long as there are any, and no longer than is fair.
+    fn turn(&mut self) {
+        for turn in 1.. {
+            let is_last = turn == TURN_GROUPS_MAX;
+            match self.next(is_last) {
+                Next::Nothing => break,
+                Next::Task(task) => task(Ok(self)),
+                Next::Write(written, answers) => {
+                    self.commit(&written, answers);
+                    Log::index_if_due(&self.log);
+                }
+            }
+            if is_last || self.log.core().stopped.is_some() {
+                break;
+            }
+        }
+        self.end_turn();
+    }
+
+    /// Takes the group that callers have filled, and what has waited, and lets them fill another one.
+    fn next(&mut self, is_last: bool) -> Next {
+        let log = Arc::clone(&self.log);
+        let mut core = log.core();
+        while let Some(job) = core.pending.pop_front() {
+            match job {
+                Job::Append { batches, to } if core.group.has_room_for(&batches) => {
+                    core.admit(&log, &batches, to);
+                }
+                Job::Task(task) if core.group.is_empty() => {
+                    core.is_open = false;
+                    return Next::Task(task);
+                }
+                job => {
+                    core.pending.push_front(job);
+                    break;
+                }
+            }
+        }
+        let group = std::mem::take(&mut core.group);
+        if group.is_empty() {
+            core.is_open = false;
+            return Next::Nothing;
+        }
+        core.is_open = !is_last;
+        let written = Arc::new(group.written);
+        core.in_flight = vec![Arc::clone(&written)];
+        Next::Write(written, group.answers)
+    }
+
+    /// Appends a batch of the writer's own, in the middle of a task.
+    pub(super) fn append(&mut self, batch: Batch) -> Result<Appended> {
+        let prepared = Prepared { encoded: Encoded::of(&batch), batch, clear_to: Position::START };
+        let (to, mut answered) = oneshot::channel();
+        let log = Arc::clone(&self.log);
+        log.core().admit(&log, &[prepared], to);
+        if let Next::Write(written, answers) = self.next(true) {
+            self.commit(&written, answers);
+        }
+        match answered.try_recv() {
+            Ok(mut outcomes) => {
+                outcomes.pop().unwrap_or_else(|| Err(Error::stopped("an append has no outcome")))
+            }
+            Err(_) => Err(Error::stopped("an append has no answer")),
+        }
+    }
+
+    fn end_turn(&mut self) {
+        let mut core = self.log.core();
+        core.in_turn = false;
+        core.is_open = false;
+        drop(core);
+        if let Err(error) = self.head_file.unlock() {
+            self.stop(&self.told(error));
+        }
+    }
+
+    /// Writes a group, and answers those who wait for it.
+    fn commit(&mut self, written: &Written, answers: Vec<Answer>) {
+        let began = Instant::now();
+        if !written.bytes.is_empty() {
+            let outcome = self.write(written);
+            self.log.core().in_flight.clear();
+            if let Err(error) = outcome {
+                self.fail(&error, answers);
+                return;
+            }
+            self.groups += 1;
+            self.log.committed(began.elapsed());
+        }
+        for Answer { to, outcomes } in answers {
+            // Who has gone hears nothing.
+            let _ = to.send(outcomes);
+        }
+    }
+
+    /// Writes the lines, day by day.
+    fn write(&mut self, written: &Written) -> Result<()> {
+        for (index, day) in written.days.iter().enumerate() {
+            let next = written.days.get(index + 1);
+            let bytes =
+                &written.bytes[day.bytes_from..next.map_or(written.bytes.len(), |next| next.bytes_from)];
+            let events =
+                &written.events[day.events_from..next.map_or(written.events.len(), |next| next.events_from)];
+            let outcome = self.write_day(day.date, bytes).and_then(|place| {
+                let from = u64::from(place.offset).wrapping_sub(day.bytes_from as u64);
+                self.told_of(events, place.segment, from)
+            });
+            if let Err(error) = outcome {
+                // What was written of the days before is there.
+                return Err(if index > 0 {
+                    Error::stopped(error.to_string()).with_cause(error)
+                } else {
+                    error
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes lines of one day and waits until they are on the disk; says where they begin.
+    fn write_day(&mut self, day: [u8; 10], bytes: &[u8]) -> Result<Place> {
+        let JsonlOptions { prewrite, tuning, .. } = self.log.files.options.clone();
+        let Tuning { segment_bytes, .. } = tuning;
+        let ahead_after = if tuning.background { AHEAD_AFTER_GROUPS } else { 0 };
+        let is_full = |active: &Active| active.end > 0 && active.end + bytes.len() as u64 > segment_bytes;
+        if self.active.as_ref().is_none_or(|active| active.name.day < day || is_full(active)) {
+            self.roll(day)?;
+        }
+        let Some(active) = &mut self.active else {
+            return Err(Error::stopped("there is no segment to write"));
+        };
+        let path = active.name.path(&self.log.files.folder);
+        let place = Place { segment: active.name, offset: active.end as u32 };
+        let end = active.end + bytes.len() as u64;
+        let goes_ahead = prewrite
+            && self.groups >= ahead_after
+            && bytes.len() <= AHEAD_GROUP_BYTES_MAX
+            && end > active.len;
+        let outcome = if goes_ahead {
+            let len = end.next_multiple_of(tuning.ahead_bytes) + tuning.ahead_bytes;
+            let mut padded = Vec::with_capacity((len - active.end) as usize);
+            padded.extend_from_slice(bytes);
+            padded.resize((len - active.end) as usize, b'\n');
+            active.len = len;
+            active.file.write_all_at(&padded, active.end)
+        } else {
+            active.file.write_all_at(bytes, active.end)
+        };
+        let told = |error| told(&path, error);
+        outcome.map_err(told)?;
+        // After a sync that failed nothing is known, whatever the reason was.
+        active.file.sync().map_err(|error| Error::stopped(told(error).to_string()))?;
+        active.end = end;
+        active.len = active.len.max(end);
+        Ok(place)
+    }
+
+    /// Shows readers, here and in other processes, what is on the disk now.
+    fn told_of(&mut self, events: &[(Position, usize)], segment: SegmentName, from: u64) -> Result<()> {
+        let Some(active) = &self.active else { return Ok(()) };
+        let end = active.end;
+        self.log.change_view(|view| {
+            for (position, start) in events {
+                let offset = from.wrapping_add(*start as u64) as u32;
+                view.tail.push(Entry { position: *position, place: Place { segment, offset } });
+                view.head = *position;
+            }
+            view.end = end;
+        });
+        self.mark()
+    }
+
+    /// Writes where the log ends now.
+    pub(super) fn mark(&mut self) -> Result<()> {
+        let view = self.log.view();
+        let mark = Mark {
+            position: view.head,
+            segment: view.segments.last().copied(),
+            bytes: view.end,
+            generation: view.generation,
+        };
+        drop(view);
+        mark.write(&*self.head_file).map_err(|error| Error::stopped(self.told(error).to_string()))?;
+        let mut core = self.log.core();
+        core.seen = Some(mark);
+        core.len = self.active.as_ref().map_or(0, |active| active.len);
+        Ok(())
+    }
+
+    /// Tells other processes that files come or go.
+    pub(super) fn next_generation(&mut self) -> Result<()> {
+        self.log.change_view(|view| view.generation += 1);
+        self.mark()
+    }
+
+    /// Ends the last segment, and begins another one.
+    pub(super) fn roll(&mut self, day: [u8; 10]) -> Result<()> {
+        self.trim(true)?;
+        // Whoever comes after a crash from here on looks at the folders anew.
+        self.next_generation()?;
+        let files = &self.log.files;
+        let name = match &self.active {
+            Some(active) => active.name.next(day),
+            None => {
+                self.log.view().segments.last().map_or(SegmentName { day, number: 1 }, |last| last.next(day))
+            }
+        };
+        let path = name.path(&files.folder);
+        let folder = files.folder.join(name.day());
+        let create = || -> std::io::Result<Arc<dyn VfsFile>> {
+            make_folder(&*files.vfs, &folder)?;
+            let file = files.vfs.open(&path, OpenFile::CreateNew)?;
+            files.vfs.sync_folder(&folder)?;
+            Ok(file)
+        };
+        let file = create().map_err(|error| told(&path, error))?;
+        self.active = Some(Active { name, file, end: 0, len: 0 });
+        self.log.change_view(|view| {
+            Arc::make_mut(&mut view.segments).push(name);
+            view.end = 0;
+        });
+        self.mark()
+    }
+
+    /// Ends the segment that is written, so that it may be written anew.
+    pub(super) fn end_segment(&mut self) -> Result<()> {
+        let view = self.log.view();
+        match view.segments.last() {
+            Some(last) if view.end > 0 => self.roll(last.day),
+            _ => Ok(()),
+        }
+    }
+
+    /// Finds the log anew, after its files were changed.
+    pub(super) fn reload(&mut self) -> Result<()> {
+        let log = Arc::clone(&self.log);
+        let mut core = log.core();
+        log.change_view(|view| view.generation += 1);
+        let generation = log.view().generation;
+        core.follow(&log, None, Mode::Write)?;
+        log.change_view(|view| view.generation = view.generation.max(generation));
+        self.active = None;
+        let len = core.len;
+        drop(core);
+        self.open_active(len)?;
+        self.mark()
+    }
+
+    /// Takes away the space that was written ahead; `always` also what other processes may have.
+    fn trim(&mut self, always: bool) -> Result<()> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        if always || active.len > active.end {
+            let path = active.name.path(&self.log.files.folder);
+            let trimmed = active.file.set_len(active.end).and_then(|()| active.file.sync());
+            trimmed.map_err(|error| Error::stopped(told(&path, error).to_string()))?;
+            active.len = active.end;
+        }
+        Ok(())
+    }
+
+    /// Answers those who wait for a group that could not be written, and goes on only where that changed nothing.
+    fn fail(&mut self, error: &Error, answers: Vec<Answer>) {
+        let undone = changed_nothing(error) && self.undo().is_ok();
+        let error = if undone {
+            error.clone()
+        } else {
+            Error::stopped(format!("the write failed, and whether it is on the disk is not known: {error}"))
+                .with_hint("open the log again and look for the events by their ids")
+        };
+        if !undone {
+            self.stop(&error);
+        }
+        let log = Arc::clone(&self.log);
+        let mut core = log.core();
+        // What was judged by the lines that are not there now is not true any more.
+        let open = std::mem::take(&mut core.group);
+        core.is_open = false;
+        if undone && let Err(failed) = core.follow(&log, None, Mode::Write) {
+            drop(core);
+            self.stop(&failed);
+        } else {
+            drop(core);
+        }
+        self.active = None;
+        for Answer { to, outcomes } in answers.into_iter().chain(open.answers) {
+            let _ = to.send(outcomes.iter().map(|_| Err(error.clone())).collect());
+        }
+        if undone {
+            let len = self.log.core().len;
+            if let Err(failed) = self.open_active(len) {
+                self.stop(&failed);
+            }
+        }
+    }
+
+    /// Takes back what a write has left behind the last line.
+    fn undo(&mut self) -> Result<()> {
+        let end = self.log.view().end;
+        let Some(active) = &mut self.active else { return Ok(()) };
+        let path = active.name.path(&self.log.files.folder);
+        let undone = active.file.set_len(end).and_then(|()| active.file.sync());
+        undone.map_err(|error| told(&path, error))?;
+        (active.end, active.len) = (end, end);
+        Ok(())
+    }
+
+    /// No more writing, until the log is opened again.
+    pub(super) fn stop(&self, error: &Error) {
+        let stopped = Error::stopped(format!("the log has stopped writing: {error}"))
+            .with_hint("open it again; what was acknowledged is there");
+        let mut core = self.log.core();
+        core.stopped.get_or_insert(stopped);
+    }
+
+    /// Answers everybody who waits with an error.
+    fn refuse_all(&mut self, error: &Error) {
+        let (pending, group) = {
+            let mut core = self.log.core();
+            (std::mem::take(&mut core.pending), std::mem::take(&mut core.group))
+        };
+        for Answer { to, outcomes } in group.answers {
+            let _ = to.send(outcomes.iter().map(|_| Err(error.clone())).collect());
+        }
+        for job in pending {
+            match job {
+                Job::Append { batches, to } => {
+                    let _ = to.send(batches.iter().map(|_| Err(error.clone())).collect());
+                }
+                Job::Task(task) => task(Err(error.clone())),
+            }
+        }
+        if matches!(error.kind(), ErrorKind::Stopped) {
+            self.stop(error);
+        }
+    }
+
+    /// Leaves the log as a person would want to find it.
+    fn finish(&mut self) {
+        if self.groups == 0 || self.log.core().stopped.is_some() {
+            return;
+        }
+        if let Err(error) = self.begin_turn() {
+            tracing::warn!(%error, "space that was written ahead is left in the log");
+            return;
+        }
+        let outcome = self.trim(false).and_then(|()| self.mark());
+        if let Err(error) = &outcome {
+            self.stop(error);
+        }
+        let view = self.log.view();
+        let events = view.tail.len();
+        if outcome.is_ok() && events >= CLOSING_INDEX_EVENTS.min(self.log.files.options.tuning.index_events) {
+            let enough = self.log.files.options.tuning.index_events;
+            let join = view.runs.last().is_some_and(|run| run.events as usize + events <= enough);
+            self.log.index(events, join);
+        }
+        self.end_turn();
+    }
+}
+
+/// The most that one call may put into a group.
+pub(super) const CALL_BYTES_MAX: usize = GROUP_BYTES_MAX;
