@@ -8,7 +8,7 @@ use factlog::{
     Batch as Facts, EventId, EventLog, EventType, Expect, Filter, Json, MemoryStore, NewEvent, Position,
     StreamName, Version,
 };
-use factlog_stores::{Open, SqliteOptions, SqliteStore};
+use factlog_stores::{JsonlOptions, JsonlStore, Open, SqliteOptions, SqliteStore};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Look, Projecting, Seen, Subject, What, factlog_states};
@@ -16,6 +16,8 @@ use crate::workload::{Batch, STREAM_NAMES, TYPE_NAMES};
 
 /// The file of the log in its folder.
 pub(super) const FILE: &str = "factlog.db";
+/// The folder of a log of plain text.
+pub(super) const FOLDER: &str = "factlog";
 
 /// Its one worker feeds projections and has else nothing to do: callers drive their own futures, and reads take threads of
 /// the blocking pool.
@@ -36,6 +38,12 @@ struct Factlog(EventLog);
 /// A log in an SQLite file, with the settings that a user gets.
 pub(super) fn sqlite(folder: &Path) -> Result<Box<dyn Subject>> {
     let store = SqliteStore::open(&SqliteOptions::new(folder.join(FILE)), Open::Create)?;
+    Ok(Box::new(Factlog(EventLog::new(store))))
+}
+
+/// A log in a folder of plain text, with the settings that a user gets.
+pub(super) fn jsonl(folder: &Path) -> Result<Box<dyn Subject>> {
+    let store = JsonlStore::open(&JsonlOptions::new(folder.join(FOLDER)), Open::Create)?;
     Ok(Box::new(Factlog(EventLog::new(store))))
 }
 

@@ -2,6 +2,7 @@
 
 mod factlog;
 mod factlog_states;
+mod json_scan;
 mod raw_log;
 mod raw_log_group;
 mod sqlite;
@@ -130,13 +131,29 @@ const BLOCK_ON: &str = "threads, each in block_on of a tokio runtime";
 const APPENDS: [Test; 3] = [Test::Append, Test::AppendBatch, Test::Import];
 
 /// All kinds, in the order in which they take turns.
-pub(crate) static KINDS: [Kind; 8] = [
+pub(crate) static KINDS: [Kind; 10] = [
     Kind {
         name: "factlog-sqlite",
         tests: &Test::ALL,
         open: factlog::sqlite,
         callers: BLOCK_ON,
         log_of: "factlog-sqlite",
+        in_memory: false,
+    },
+    Kind {
+        name: "factlog-jsonl",
+        tests: &Test::ALL,
+        open: factlog::jsonl,
+        callers: BLOCK_ON,
+        log_of: "factlog-jsonl",
+        in_memory: false,
+    },
+    Kind {
+        name: "json-scan",
+        tests: &[Test::ReadAll],
+        open: json_scan::open,
+        callers: THREADS,
+        log_of: "factlog-jsonl",
         in_memory: false,
     },
     Kind {

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use factlog::{Error, Result};
 use serde_json::{Map, Value};
 
-use crate::gemini;
 use crate::lines::LINE_BYTES_MAX;
 use crate::source::Sources;
+use crate::{by_stream, claude_flow, gemini};
 
 /// Endings of the files that are looked at in folders.
-const ENDINGS: &[&str] = &["jsonl", "ndjson", "json"];
+const ENDINGS: &[&str] = &["jsonl", "ndjson", "json", "db", "rvf"];
 /// Bytes of a file that are looked at.
 const LOOK_BYTES: u64 = 256 * 1024;
 /// Lines of a file that are looked at.
@@ -29,6 +29,10 @@ pub enum Kind {
     Gemini,
     /// Event files of Scopecraft.
     Scopecraft,
+    /// Event stores of claude-flow.
+    ClaudeFlow,
+    /// A tree that an export of a factlog wrote, one file a day and a stream.
+    ByStream,
     /// An export of a factlog.
     Jsonl,
 }
@@ -42,7 +46,8 @@ pub struct Detected {
     pub unknown: Vec<PathBuf>,
 }
 
-/// Looks at files, and at all `.jsonl`, `.ndjson` and `.json` files under folders.
+/// Looks at files, and at all `.jsonl`, `.ndjson`, `.json`, `.db` and `.rvf` files under folders; databases of other
+/// programs there are passed over.
 ///
 /// # Errors
 /// `NotFound`, `Denied` or `Unavailable` for a path that cannot be read.
@@ -56,6 +61,7 @@ pub fn detect(paths: &[PathBuf]) -> Result<Detected> {
         let path = PathBuf::from(&source.name);
         match kind_of(&path)? {
             Some(kind) => detected.files.entry(kind).or_default().push(path),
+            None if claude_flow::is_other_database(&path) && !paths.contains(&path) => {}
             None => detected.unknown.push(path),
         }
     }
@@ -67,6 +73,9 @@ fn kind_of(path: &Path) -> Result<Option<Kind>> {
     let mut bytes = Vec::new();
     let mut reader = BufReader::new(File::open(path).map_err(failed)?);
     reader.by_ref().take(LOOK_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    if claude_flow::is_store(&bytes) {
+        return Ok(Some(Kind::ClaudeFlow));
+    }
     if !bytes.contains(&b'\n') {
         // A first line may carry an image; it is looked at to its end.
         reader.take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut bytes).map_err(failed)?;
@@ -75,7 +84,11 @@ fn kind_of(path: &Path) -> Result<Option<Kind>> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let lines = text.lines().filter(|line| !line.trim().is_empty()).take(LOOK_LINES);
     let mut by_line = lines.filter_map(|line| serde_json::from_str::<Map<String, Value>>(line).ok());
-    let kind = by_line.find_map(|line| of_line(&line)).or_else(|| of_document(text));
+    let kind = by_line.find_map(|line| match of_line(&line) {
+        Some(Kind::Jsonl) if by_stream::is_place_of(path, &line) => Some(Kind::ByStream),
+        kind => kind,
+    });
+    let kind = kind.or_else(|| of_document(text));
     Ok(kind.filter(|kind| *kind != Kind::Gemini || !gemini::is_beside(path)))
 }
 

@@ -5,7 +5,7 @@
 
 use std::io::Read;
 
-use factlog::{EventLine, EventLog, Result, StreamName};
+use factlog::{Event, EventLine, EventLog, Result, StreamName};
 
 use crate::importer::Importer;
 use crate::outcome::{Imported, OnProgress};
@@ -62,6 +62,8 @@ pub(crate) trait Format: Send {
 pub(crate) enum Taken {
     /// An event.
     Event(Box<EventLine>),
+    /// An event of another log that keeps its position, version and time, if the log ends before them.
+    Recorded(Box<Event>),
     /// Left out by the format's rules; the stream is where it would have gone.
     Skipped(StreamName),
 }

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::sync::Arc;
 
-use factlog::{Batch, Error, ErrorKind, EventId, EventLine, EventLog, Filter, Result, StreamName};
+use factlog::{
+    Appended, Batch, Error, ErrorKind, EventId, EventLine, EventLog, Filter, Result, Stamps, StreamName,
+};
 use serde::de::IgnoredAny;
 
 use crate::import::{Format, Intake, Taken};
@@ -96,7 +98,13 @@ impl<'a> Importer<'a> {
         }
         let has_lines = format.has_lines_of(source);
         let known_bytes = known.filter(|_| has_lines).map_or(0, |mark| mark.bytes);
+        let before = self.bytes;
         self.read_lines(source, format, known_bytes).await?;
+        if !has_lines {
+            // Its lines are not its bytes, and progress counts those.
+            self.bytes = before + bytes;
+            self.tell(&source.name);
+        }
         let mut mark = std::mem::take(&mut self.current);
         if !has_lines {
             // A document is read as a whole; one that was changed meanwhile is not the one that was read.
@@ -190,6 +198,26 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
+    /// Takes in a line that a caller has read, with so many bytes.
+    pub(crate) async fn read_line(
+        &mut self,
+        file: &Arc<str>,
+        line: &Line<'_>,
+        bytes: u64,
+        format: &mut impl Format,
+    ) -> Result<()> {
+        self.take(file, line, format, false);
+        let told = self.bytes / PROGRESS_BYTES;
+        self.bytes += bytes;
+        if self.bytes / PROGRESS_BYTES > told {
+            self.tell(file);
+        }
+        if self.chunk.len() >= CHUNK_EVENTS_MAX || self.chunk_bytes >= CHUNK_BYTES_MAX {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
     /// Appends what is left and says what was done.
     pub(crate) async fn finish(mut self) -> Result<Imported> {
         self.flush().await?;
@@ -258,6 +286,10 @@ impl<'a> Importer<'a> {
                 self.count_stream(&stream);
                 Ok(None)
             }
+            Taken::Recorded(event) => {
+                self.count_stream(&event.stream);
+                Batch::kept(vec![*event]).map(Some)
+            }
             Taken::Event(line) => {
                 let EventLine { event, expect } = *line;
                 self.count_stream(&event.stream);
@@ -312,10 +344,12 @@ impl<'a> Importer<'a> {
         let known = known(&self.log, &chunk).await?;
         let mut ids = HashSet::new();
         let (mut batches, mut places, mut repeats) = (Vec::new(), Vec::new(), Vec::new());
+        let mut kept = Vec::new();
         for waiting in chunk {
             if known.contains(&waiting.id()) {
                 self.imported.duplicates += 1;
             } else if ids.insert(waiting.id()) {
+                kept.push((*waiting.batch.stamps() != Stamps::Now).then(|| waiting.batch.clone()));
                 batches.push(waiting.batch);
                 places.push((waiting.file, waiting.line));
             } else {
@@ -330,8 +364,8 @@ impl<'a> Importer<'a> {
         if outcomes.len() != places.len() {
             return Err(Error::stopped("the store did not answer every batch"));
         }
-        for ((file, line), outcome) in places.into_iter().zip(outcomes) {
-            match outcome {
+        for (((file, line), kept), outcome) in places.into_iter().zip(kept).zip(outcomes) {
+            match without_stamps(&self.log, kept, outcome).await {
                 Ok(appended) if appended.repeated => self.imported.duplicates += 1,
                 Ok(_) => self.imported.appended += 1,
                 Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Invalid) => {
@@ -341,6 +375,16 @@ impl<'a> Importer<'a> {
             }
         }
         Ok(repeats)
+    }
+}
+
+/// The outcome of a batch; one whose stamps could not be kept is appended with the log's own.
+async fn without_stamps(log: &EventLog, kept: Option<Batch>, outcome: Result<Appended>) -> Result<Appended> {
+    match (kept, outcome) {
+        (Some(batch), Err(error)) if error.kind() == ErrorKind::Conflict => {
+            log.append(Batch::new(batch.into_events())?).await
+        }
+        (_, outcome) => outcome,
     }
 }
 

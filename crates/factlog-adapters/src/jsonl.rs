@@ -65,7 +65,7 @@ pub async fn import_reader(
     importer.finish().await
 }
 
-struct Jsonl;
+pub(crate) struct Jsonl;
 
 impl Format for Jsonl {
     fn begin(&mut self, _stem: &str) {}

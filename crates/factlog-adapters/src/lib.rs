@@ -8,6 +8,8 @@
 //! | Sessions of Gemini CLI | [`gemini::import`] | |
 //! | Hooks of all three | [`hook::event`] | |
 //! | Scopecraft's event files | [`scopecraft::import`] | |
+//! | The event stores of claude-flow | [`claude_flow::import`] | |
+//! | A tree of files, one a day and a stream | [`by_stream::import`] | [`by_stream::Export`] |
 //! | Archives, of events that leave a log | [`archive::restore`] | [`archive::Archive`] |
 //! | CloudEvents 1.0.2 | | [`cloudevents::to_cloud_event`] |
 //!
@@ -32,7 +34,9 @@
 //! ```
 
 // In: records of agents, other logs.
+pub mod by_stream;
 pub mod claude_code;
+pub mod claude_flow;
 pub mod codex;
 pub mod detect;
 pub mod gemini;

@@ -37,6 +37,11 @@ impl Source {
         self.path.as_ref()?.canonicalize().ok()
     }
 
+    /// The file as it was named or found; none for standard input.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
     pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>> {
         match &self.path {
             None => Ok(Box::new(io::stdin())),

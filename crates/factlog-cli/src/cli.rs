@@ -20,7 +20,7 @@ pub(crate) use domain::{
 };
 pub(crate) use keep::{CompletionsArgs, ConfigAction, ConfigArgs, SnapshotAction, SnapshotArgs};
 pub(crate) use look::{
-    ExportArgs, FollowArgs, ListArgs, ReplayArgs, ShowArgs, SliceArgs, StatsArgs, StreamsArgs,
+    ExportArgs, FollowArgs, Layout, ListArgs, ReplayArgs, ShowArgs, SliceArgs, StatsArgs, StreamsArgs,
 };
 pub(crate) use record::{AppendArgs, ImportArgs, ImportFrom, ImportHow, WatchArgs, WatchWhat};
 pub(crate) use retain::{ArchiveAction, ArchiveArgs, RetentionAction, RetentionArgs, RetentionRuleArgs};

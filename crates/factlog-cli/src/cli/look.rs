@@ -1,6 +1,8 @@
 //! The words of looking: list, show, streams, stats, follow, replay, export.
 
-use clap::Args;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
 
 use crate::filter_args::FilterArgs;
 
@@ -125,13 +127,32 @@ pub(crate) struct ReplayArgs {
     pub(crate) speed: Option<f64>,
 }
 
+/// How an export is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Layout {
+    /// All events on standard output
+    One,
+    /// JSON lines in a tree of files, one a day and a stream
+    ByStream,
+}
+
 /// Write events out as JSON lines (or json, csv, cloudevents), to import elsewhere
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   factlog export > backup.jsonl
-  factlog export --category task --format csv > tasks.csv")]
+  factlog export --category task --format csv > tasks.csv
+  factlog export --layout by-stream tree
+
+With --layout by-stream each line is an event, in DIR/2026-11-20/STREAM.jsonl: the day (UTC) it was recorded on, and its
+stream. `factlog import by-stream DIR` brings it back.")]
 pub(crate) struct ExportArgs {
+    /// The folder to write into, new or empty; only with --layout by-stream
+    #[arg(value_name = "DIR", required_if_eq("layout", "by-stream"))]
+    pub(crate) folder: Option<PathBuf>,
+    /// One stream of events on standard output, or a tree of files
+    #[arg(long, value_enum, default_value_t = Layout::One)]
+    pub(crate) layout: Layout,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     #[command(flatten)]

@@ -136,6 +136,33 @@ Examples:
         #[command(flatten)]
         how: LogHow,
     },
+    /// The tree of files that `factlog export --layout by-stream` writes
+    #[command(after_help = "\
+Examples:
+  factlog import by-stream tree --store sqlite:copy.db
+
+An empty log becomes the same again: positions, versions and times are kept. Another log gets the events as new ones, in
+their order.")]
+    ByStream {
+        /// Folders or files
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Exit 0 although lines were rejected
+        #[arg(long)]
+        lenient: bool,
+    },
+    /// The event stores of claude-flow: events.db and .rvf logs, also damaged ones
+    #[command(after_help = "\
+Examples:
+  factlog import claude-flow .claude-flow/events.db
+  factlog import claude-flow events.rvf --format json")]
+    ClaudeFlow {
+        /// Files or folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        how: LogHow,
+    },
     /// The transcripts that Claude Code keeps of its sessions
     #[command(after_help = "\
 Examples:

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use factlog::{Error, EventLog, Result};
 use factlog_adapters::detect::{Kind, detect};
 use factlog_adapters::redact::Redactor;
-use factlog_adapters::{Imported, Intake, Progress, claude_code, codex, gemini, jsonl, scopecraft};
+use factlog_adapters::{
+    Imported, Intake, Progress, by_stream, claude_code, claude_flow, codex, gemini, jsonl, scopecraft,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Context;
@@ -58,6 +60,10 @@ fn job(args: ImportArgs) -> Outcome<Job> {
         Some(ImportFrom::Jsonl { paths, lenient }) => {
             of(Kind::Jsonl, paths, ImportHow { lenient, ..ImportHow::default() })
         }
+        Some(ImportFrom::ByStream { paths, lenient }) => {
+            of(Kind::ByStream, paths, ImportHow { lenient, ..ImportHow::default() })
+        }
+        Some(ImportFrom::ClaudeFlow { paths, how }) => of(Kind::ClaudeFlow, paths, how.into()),
         Some(ImportFrom::ClaudeCode { paths, with_progress, how }) => {
             Job { with_progress, ..of(Kind::ClaudeCode, or_default(paths, Kind::ClaudeCode)?, how) }
         }
@@ -83,7 +89,7 @@ fn found(paths: &[PathBuf]) -> Outcome<Vec<(Kind, Vec<PathBuf>)>> {
     let detected = detect(paths)?;
     if detected.files.is_empty() {
         return Err(Error::invalid("no file here has a format that is known")
-            .with_hint("formats are those of Claude Code, Codex, Gemini CLI, Scopecraft and `factlog export`")
+            .with_hint("formats are those of Claude Code, Codex, Gemini CLI, Scopecraft, claude-flow and `factlog export`")
             .into());
     }
     for path in detected.unknown.iter().take(UNKNOWN_SHOWN) {
@@ -112,11 +118,23 @@ async fn import(log: &EventLog, job: &Job, redactor: Option<&Redactor>, bar: &Ba
             Kind::Gemini => gemini::import(log, paths, intake).await?,
             // What other logs have recorded comes as it is.
             Kind::Scopecraft => scopecraft::import(log, paths, Intake { redactor: None, ..intake }).await?,
+            Kind::ClaudeFlow => claude_flow(log, paths, Intake { redactor: None, ..intake }).await?,
+            Kind::ByStream => by_stream::import(log, paths, Intake { redactor: None, ..intake }).await?,
             Kind::Jsonl => jsonl::import(log, paths, Intake { redactor: None, ..intake }).await?,
         };
         all.add(imported);
     }
     Ok(all)
+}
+
+/// What claude-flow derives from its events is left out, and that is said.
+async fn claude_flow(log: &EventLog, paths: &[PathBuf], intake: Intake<'_>) -> Result<Imported> {
+    let imported = claude_flow::import(log, paths, intake).await?;
+    if imported.skipped > 0 {
+        let skipped = imported.skipped;
+        note(format_args!("note: snapshots of claude-flow are derived from its events; left out: {skipped}"));
+    }
+    Ok(imported)
 }
 
 /// The paths that were named, or where the agent keeps its files.

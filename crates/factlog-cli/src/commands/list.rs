@@ -1,8 +1,9 @@
 //! `factlog list`: events, oldest first.
 
 use std::io::Write;
+use std::sync::Arc;
 
-use factlog::EventLog;
+use factlog::{Event, EventLog};
 
 use super::{Context, note_removed};
 use crate::cli::{ListArgs, SliceArgs};
@@ -44,19 +45,27 @@ pub(crate) async fn write<W: Write>(
     slice: &SliceArgs,
     mut writer: EventWriter<W>,
 ) -> Outcome<u64> {
+    each(log, selection, slice, |event| writer.write(event)).await?;
+    writer.finish()
+}
+
+/// Hands out a slice of what is selected, oldest first.
+pub(crate) async fn each(
+    log: &EventLog,
+    selection: &Selection,
+    slice: &SliceArgs,
+    mut take: impl FnMut(&Arc<Event>) -> Outcome,
+) -> Outcome {
     if let Some(last) = slice.last {
         let newest_first = selection.read(log).backwards().skip(slice.skip).limit(last);
-        for event in newest_first.collect().await?.iter().rev() {
-            writer.write(event)?;
-        }
-        return writer.finish();
+        return newest_first.collect().await?.iter().rev().try_for_each(take);
     }
     let mut reading = selection.read(log).skip(slice.skip);
     if let Some(most) = slice.most() {
         reading = reading.limit(most);
     }
     while let Some(event) = reading.next().await {
-        writer.write(&event?)?;
+        take(&event?)?;
     }
-    writer.finish()
+    Ok(())
 }

@@ -5,6 +5,8 @@
 mod append;
 mod append_stdin;
 mod archive;
+mod by_stream;
+mod claude_flow;
 mod demo;
 mod domain;
 mod failing;
