@@ -52,7 +52,11 @@ impl FromStr for StoreUrl {
 }
 
 const SQLITE_SETTINGS: &str = "the settings are sync=full (the default) or sync=normal, and lock_wait_ms=N";
-const JSONL_SETTINGS: &str = "the settings are prewrite=on (the default) or prewrite=off, and lock_wait_ms=N";
+const JSONL_SETTINGS: &str = "the settings are prewrite=on (the default) or prewrite=off, lock_wait_ms=N, \
+                              segment_bytes=N (up to 1 GiB) and index_events=N (up to 1,000,000)";
+/// Offsets in a segment have four bytes, and the longest line comes on top.
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+const INDEX_EVENTS_MAX: u64 = 1_000_000;
 
 fn path(place: &str) -> PathBuf {
     PathBuf::from(place.strip_prefix("//").unwrap_or(place))
@@ -88,9 +92,16 @@ fn jsonl(options: &mut JsonlOptions, setting: (&str, &str)) -> Option<()> {
         ("prewrite", "on") => options.prewrite = true,
         ("prewrite", "off") => options.prewrite = false,
         ("lock_wait_ms", number) => options.lock_wait = Duration::from_millis(number.parse().ok()?),
+        ("segment_bytes", number) => options.tuning.segment_bytes = within(number, SEGMENT_BYTES_MAX)?,
+        ("index_events", number) => options.tuning.index_events = within(number, INDEX_EVENTS_MAX)? as usize,
         _ => return None,
     }
     Some(())
+}
+
+/// A number from 1 to another.
+fn within(number: &str, most: u64) -> Option<u64> {
+    number.parse().ok().filter(|number| (1..=most).contains(number))
 }
 
 #[cfg(test)]

@@ -100,14 +100,11 @@ impl Group {
         unsynced: &[Arc<Written>],
     ) -> Result<Appended> {
         let Prepared { batch, encoded, clear_to } = prepared;
-        let now = if let Some((now, _)) = &self.stamp {
-            *now
-        } else {
-            // No two groups have the same time: that tells them apart when a write was cut off.
-            let after = |last: Timestamp| Timestamp::from_micros(last.as_micros() + 1);
-            let clock = files.vfs.now();
-            heads.recorded_at.map(after).transpose()?.map_or(clock, |next| next.max(clock))
-        };
+        let clock = self.stamp.as_ref().map_or_else(|| files.vfs.now(), |(now, _)| *now);
+        let now = heads.recorded_at.map_or(clock, |last| last.max(clock));
+        // The time tells two groups apart when a write was cut off; where the clock stands, their first positions do.
+        let is_keyed =
+            *batch.stamps() != Stamps::Now || (self.stamp.is_none() && heads.recorded_at >= Some(clock));
         heads.clear_to = *clear_to;
         let mut ledger = OpenLedger { files, view, heads, unsynced, open: &self.written };
         if !batch.conditions().is_empty() {
@@ -118,7 +115,7 @@ impl Group {
             Admission::Record(stamps) => stamps,
         };
         let appended = admission::appended(batch, &stamps);
-        if *batch.stamps() != Stamps::Now && self.key.is_none() {
+        if is_keyed && self.key.is_none() {
             self.key = Some(stamps[0].position);
         }
         if self.stamp.is_none() {
