@@ -126,15 +126,24 @@ fn repeated(batch: &Batch, ledger: &mut impl Ledger) -> Result<Option<Appended>>
 fn stamp(batch: &Batch, ledger: &mut impl Ledger, now: Timestamp) -> Result<Admission> {
     let recorded_at = ledger.recorded_at().map_or(now, |last| last.max(now));
     let mut position = ledger.head();
-    let mut versions: HashMap<&StreamName, Version> = HashMap::new();
+    // Most batches are of one stream: only another one is put aside.
+    let mut aside: HashMap<&StreamName, Version> = HashMap::new();
+    let mut last: Option<(&StreamName, Version)> = None;
     let mut stamps = Vec::with_capacity(batch.events().len());
     for event in batch.events() {
         position = position.next()?;
-        let version = match versions.get(&event.stream) {
-            Some(version) => version.next(),
-            None => ledger.version(&event.stream)?.next(),
+        let before = match last {
+            Some((stream, version)) if *stream == event.stream => version,
+            _ => {
+                aside.extend(last);
+                match aside.get(&event.stream) {
+                    Some(version) => *version,
+                    None => ledger.version(&event.stream)?,
+                }
+            }
         };
-        versions.insert(&event.stream, version);
+        let version = before.next();
+        last = Some((&event.stream, version));
         stamps.push(Stamp { position, version, recorded_at });
     }
     Ok(Admission::Record(stamps))

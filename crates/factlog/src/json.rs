@@ -173,7 +173,8 @@ fn string_end(text: &str, start: usize) -> Result<usize> {
             (_, Some(high)) => return Err(lone(high)),
             (b'\\', None) => at += 2,
             (b'"', None) => return Ok(at + 1),
-            _ => at += 1,
+            // The text is JSON: there is a quote to come.
+            _ => at += memchr::memchr2(b'"', b'\\', &bytes[at..]).unwrap_or(1),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the writer knows of the log: the newest of everything in memory, the rest from the indexes.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use factlog::admission::{Known, Ledger};
@@ -26,7 +27,7 @@ pub(super) struct Heads {
     pub(super) position: Position,
     pub(super) recorded_at: Option<Timestamp>,
     /// The events that no index file has yet.
-    ids: HashMap<Uuid, Position>,
+    ids: HashMap<Uuid, Position, BuildHasherDefault<IdHasher>>,
     streams: HashMap<StreamName, (Version, Position)>,
     /// Streams whose newest events were removed.
     pub(super) removed: HashMap<StreamName, Version>,
@@ -34,6 +35,26 @@ pub(super) struct Heads {
     pub(super) removals: Option<Vec<RemovedData>>,
     /// Positions up to here are known not to break the conditions of the batch.
     pub(super) clear_to: Position,
+}
+
+/// Ids are random enough for a sum that is quick to make.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            let product =
+                u128::from(self.0 ^ u64::from_le_bytes(word)) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+            self.0 = (product >> 64) as u64 ^ product as u64;
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Heads {

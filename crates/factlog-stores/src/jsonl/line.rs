@@ -169,7 +169,7 @@ pub(super) fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn decimal(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn decimal(out: &mut Vec<u8>, mut number: u64) {
     const DIGITS_MAX: usize = 20;
     let mut digits = [0; DIGITS_MAX];
     let mut at = DIGITS_MAX;

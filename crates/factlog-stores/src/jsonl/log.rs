@@ -20,6 +20,9 @@ use super::walk::{Rest, Stretch, walk};
 use super::writer::Writer;
 use crate::vfs::{OpenFile, VfsFile};
 
+/// Events of so many index files wait at the most, while the log is written without a pause.
+const BUSY_INDEXES: usize = 4;
+
 /// Work for the writer that is no append: done alone, under the lock of the log.
 pub(super) type Task = Box<dyn FnOnce(Result<&mut Writer>) + Send>;
 
@@ -43,6 +46,10 @@ pub(super) struct Core {
     pub(super) in_turn: bool,
     pub(super) stopped: Option<Error>,
     pub(super) is_closing: bool,
+    /// Whether the writer waits for work.
+    pub(super) is_waiting: bool,
+    /// Room for lines that was used before.
+    pub(super) spare: Vec<u8>,
     /// What `head.json` said last.
     pub(super) seen: Option<Mark>,
     /// The length of the last segment's file, as it was found.
@@ -179,8 +186,16 @@ impl Log {
         } else {
             core.pending.push_back(Job::Append { batches, to });
         }
+        self.wake(core);
+    }
+
+    /// Wakes the writer, if it waits: to wake costs a call of the system.
+    fn wake(&self, mut core: MutexGuard<'_, Core>) {
+        let is_waiting = std::mem::take(&mut core.is_waiting);
         drop(core);
-        self.work.notify_one();
+        if is_waiting {
+            self.work.notify_one();
+        }
     }
 
     /// Gives the writer a task.
@@ -192,8 +207,7 @@ impl Log {
             return;
         }
         core.pending.push_back(Job::Task(task));
-        drop(core);
-        self.work.notify_one();
+        self.wake(core);
     }
 
     /// The version of a stream, as far as events are synced.
@@ -230,10 +244,16 @@ impl Log {
     /// Makes an index of the newest events when there are enough, on a thread of its own where that is wanted.
     pub(super) fn index_if_due(log: &Arc<Self>) {
         let enough = log.files.options.tuning.index_events;
-        if log.view().tail.len() < enough || log.is_indexing.swap(true, Ordering::Relaxed) {
+        // While writing keeps the machine busy, an index can wait.
+        let is_due =
+            |events: usize| events >= enough && (events >= BUSY_INDEXES * enough || !log.core().is_open);
+        let background = log.files.options.tuning.background;
+        let events = log.view().tail.len();
+        let due = if background { is_due(events) } else { events >= enough };
+        if !due || log.is_indexing.swap(true, Ordering::Relaxed) {
             return;
         }
-        if !log.files.options.tuning.background {
+        if !background {
             log.index(enough, false);
             return;
         }

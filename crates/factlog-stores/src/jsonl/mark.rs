@@ -6,9 +6,9 @@
 use std::io;
 
 use factlog::Position;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::line::{sealed, verified};
+use super::line::{decimal, sealed, verified};
 use super::segment::SegmentName;
 use crate::vfs::{VfsFile, read_fully};
 
@@ -27,13 +27,11 @@ pub(super) struct Mark {
     pub(super) generation: u64,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wire {
     position: Position,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     day: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     segment: Option<u32>,
     bytes: u64,
     generation: u64,
@@ -59,15 +57,18 @@ impl Mark {
     }
 
     pub(super) fn write(&self, file: &dyn VfsFile) -> io::Result<()> {
-        let wire = Wire {
-            position: self.position,
-            day: self.segment.map(|segment| segment.day().to_owned()),
-            segment: self.segment.map(|segment| segment.number),
-            bytes: self.bytes,
-            generation: self.generation,
+        let mut json = Vec::with_capacity(MARK_BYTES);
+        let mut number = |name: &str, number: u64| {
+            json.extend_from_slice(name.as_bytes());
+            decimal(&mut json, number);
         };
-        let mut json = serde_json::to_vec(&wire).map_err(io::Error::other)?;
-        json.pop();
+        number("{\"position\":", self.position.0);
+        if let Some(segment) = self.segment {
+            let day = format!(",\"day\":\"{}\",\"segment\":", segment.day());
+            number(&day, u64::from(segment.number));
+        }
+        number(",\"bytes\":", self.bytes);
+        number(",\"generation\":", self.generation);
         let mut line = sealed(json);
         line.pop();
         line.resize(MARK_BYTES - 1, b' ');

@@ -26,6 +26,8 @@ const TURN_GROUPS_MAX: usize = 64;
 const AHEAD_AFTER_GROUPS: u64 = 16;
 /// A group of more bytes just lengthens the file.
 const AHEAD_GROUP_BYTES_MAX: usize = 64 * 1024;
+/// Room for lines that is kept for the next group.
+const SPARE_BYTES_MAX: usize = 1024 * 1024;
 /// At the end, this many events or more are left with an index.
 const CLOSING_INDEX_EVENTS: usize = 4_096;
 
@@ -63,6 +65,7 @@ impl Writer {
         loop {
             let mut core = log.core();
             while core.pending.is_empty() && core.group.is_empty() && !core.is_closing {
+                core.is_waiting = true;
                 core = log.work.wait(core).unwrap_or_else(std::sync::PoisonError::into_inner);
             }
             if core.pending.is_empty() && core.group.is_empty() {
@@ -158,7 +161,7 @@ impl Writer {
                 Next::Nothing => break,
                 Next::Task(task) => task(Ok(self)),
                 Next::Write(written, answers) => {
-                    self.commit(&written, answers);
+                    self.commit(written, answers);
                     Log::index_if_due(&self.log);
                 }
             }
@@ -167,6 +170,7 @@ impl Writer {
             }
         }
         self.end_turn();
+        Log::index_if_due(&self.log);
     }
 
     /// Takes the group that callers have filled, and what has waited, and lets them fill another one.
@@ -188,11 +192,12 @@ impl Writer {
                 }
             }
         }
-        let group = std::mem::take(&mut core.group);
-        if group.is_empty() {
+        if core.group.is_empty() {
             core.is_open = false;
             return Next::Nothing;
         }
+        let group = std::mem::take(&mut core.group);
+        core.group.written.bytes = std::mem::take(&mut core.spare);
         core.is_open = !is_last;
         let written = Arc::new(group.written);
         core.in_flight = vec![Arc::clone(&written)];
@@ -206,7 +211,7 @@ impl Writer {
         let log = Arc::clone(&self.log);
         log.core().admit(&log, &[prepared], to);
         if let Next::Write(written, answers) = self.next(true) {
-            self.commit(&written, answers);
+            self.commit(written, answers);
         }
         match answered.try_recv() {
             Ok(mut outcomes) => {
@@ -227,12 +232,13 @@ impl Writer {
     }
 
     /// Writes a group, and answers those who wait for it.
-    fn commit(&mut self, written: &Written, answers: Vec<Answer>) {
+    fn commit(&mut self, written: Arc<Written>, answers: Vec<Answer>) {
         let began = Instant::now();
-        if !written.bytes.is_empty() {
-            let outcome = self.write(written);
-            self.log.core().in_flight.clear();
-            if let Err(error) = outcome {
+        let wrote = !written.bytes.is_empty();
+        if wrote {
+            // Others hear of it before anybody is answered: who was answered may tell them.
+            if let Err(error) = self.write(&written).and_then(|()| self.mark()) {
+                self.log.core().in_flight.clear();
                 self.fail(&error, answers);
                 return;
             }
@@ -242,6 +248,16 @@ impl Writer {
         for Answer { to, outcomes } in answers {
             // Who has gone hears nothing.
             let _ = to.send(outcomes);
+        }
+        if wrote {
+            let mut core = self.log.core();
+            core.in_flight.clear();
+            if let Ok(Written { mut bytes, .. }) = Arc::try_unwrap(written).map_err(drop)
+                && bytes.capacity() <= SPARE_BYTES_MAX
+            {
+                bytes.clear();
+                core.spare = bytes;
+            }
         }
     }
 
@@ -255,7 +271,8 @@ impl Writer {
                 &written.events[day.events_from..next.map_or(written.events.len(), |next| next.events_from)];
             let outcome = self.write_day(day.date, bytes).and_then(|place| {
                 let from = u64::from(place.offset).wrapping_sub(day.bytes_from as u64);
-                self.told_of(events, place.segment, from)
+                self.told_of(events, place.segment, from);
+                Ok(())
             });
             if let Err(error) = outcome {
                 // What was written of the days before is there.
@@ -271,8 +288,8 @@ impl Writer {
 
     /// Writes lines of one day and waits until they are on the disk; says where they begin.
     fn write_day(&mut self, day: [u8; 10], bytes: &[u8]) -> Result<Place> {
-        let JsonlOptions { prewrite, tuning, .. } = self.log.files.options.clone();
-        let Tuning { segment_bytes, .. } = tuning;
+        let JsonlOptions { prewrite, ref tuning, .. } = self.log.files.options;
+        let Tuning { segment_bytes, ahead_bytes, .. } = *tuning;
         let ahead_after = if tuning.background { AHEAD_AFTER_GROUPS } else { 0 };
         let is_full = |active: &Active| active.end > 0 && active.end + bytes.len() as u64 > segment_bytes;
         if self.active.as_ref().is_none_or(|active| active.name.day < day || is_full(active)) {
@@ -289,7 +306,7 @@ impl Writer {
             && bytes.len() <= AHEAD_GROUP_BYTES_MAX
             && end > active.len;
         let outcome = if goes_ahead {
-            let len = end.next_multiple_of(tuning.ahead_bytes) + tuning.ahead_bytes;
+            let len = end.next_multiple_of(ahead_bytes) + ahead_bytes;
             let mut padded = Vec::with_capacity((len - active.end) as usize);
             padded.extend_from_slice(bytes);
             padded.resize((len - active.end) as usize, b'\n');
@@ -308,8 +325,8 @@ impl Writer {
     }
 
     /// Shows readers, here and in other processes, what is on the disk now.
-    fn told_of(&mut self, events: &[(Position, usize)], segment: SegmentName, from: u64) -> Result<()> {
-        let Some(active) = &self.active else { return Ok(()) };
+    fn told_of(&mut self, events: &[(Position, usize)], segment: SegmentName, from: u64) {
+        let Some(active) = &self.active else { return };
         let end = active.end;
         self.log.change_view(|view| {
             for (position, start) in events {
@@ -319,7 +336,6 @@ impl Writer {
             }
             view.end = end;
         });
-        self.mark()
     }
 
     /// Writes where the log ends now.

@@ -1,8 +1,9 @@
 //! The index of the newest events, which no index file has yet: in memory, made when somebody asks.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
 
-use super::terms;
+use super::terms::{self, TermHasher};
 use crate::jsonl::line::{Fields, unescaped};
 
 /// Ends a chain.
@@ -12,7 +13,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(in crate::jsonl) struct Recent {
     /// The newest link of each term.
-    newest: HashMap<u64, u32>,
+    newest: HashMap<u64, u32, BuildHasherDefault<TermHasher>>,
     /// An event, and the link before it.
     links: Vec<(u32, u32)>,
     types: BTreeSet<String>,
@@ -29,7 +30,7 @@ impl Recent {
     /// Takes in the next event.
     pub(in crate::jsonl) fn add(&mut self, fields: &Fields<'_>) {
         let Self { newest, links, events, .. } = self;
-        terms::of_line(fields, |term| {
+        terms::of_line(fields, |term, _| {
             let link = links.len() as u32;
             let before = newest.insert(term, link).unwrap_or(NONE);
             links.push((*events, before));

@@ -12,14 +12,15 @@
 //!
 //! It is written without a sync: one that was lost is built again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
 use std::io;
 use std::sync::Arc;
 
 use factlog::Position;
 
 use super::blocks::{self, blocked, file_bytes};
-use super::terms;
+use super::terms::{self, TermHasher};
 use crate::jsonl::line::{Fields, unescaped};
 use crate::jsonl::segment::{Place, SegmentName};
 use crate::vfs::VfsFile;
@@ -45,7 +46,10 @@ pub(in crate::jsonl) struct Builder {
     types: BTreeSet<String>,
     offsets: Vec<u32>,
     positions: Vec<u64>,
-    terms: Vec<(u64, u32)>,
+    /// Terms that few events share, each with an event.
+    rare: Vec<(u64, u32)>,
+    /// Terms that many events share, with all of them.
+    shared: HashMap<u64, Vec<u32>, BuildHasherDefault<TermHasher>>,
     newest_v7: u128,
     end: u64,
     after: Position,
@@ -66,9 +70,17 @@ impl Builder {
         self.offsets.push(place.offset);
         self.positions.push(fields.position.0);
         self.end = end;
-        let terms = &mut self.terms;
-        terms::of_line(fields, |term| terms.push((term, ordinal)));
-        if self.types.len() <= TYPES_MAX && !self.types.contains(fields.event_type) {
+        let Self { rare, shared, .. } = self;
+        let known = shared.len();
+        terms::of_line(fields, |term, is_rare| {
+            if is_rare {
+                rare.push((term, ordinal));
+            } else {
+                shared.entry(term).or_default().push(ordinal);
+            }
+        });
+        // A new type is a new term.
+        if self.shared.len() > known && self.types.len() <= TYPES_MAX {
             self.types.extend(unescaped(fields.event_type).map(std::borrow::Cow::into_owned));
         }
         if is_v7(fields.id) {
@@ -95,15 +107,17 @@ impl Builder {
         let block = (OFFSETS_IN_BLOCK * 4) as usize;
         contents.resize(contents.len().next_multiple_of(block), 0);
         let offsets_at = contents.len();
-        contents.extend(self.offsets.iter().flat_map(|offset| offset.to_le_bytes()));
+        for offset in &self.offsets {
+            contents.extend_from_slice(&offset.to_le_bytes());
+        }
         let (first, last) = (self.positions[0], self.positions[self.positions.len() - 1]);
         let positions_at = if last - first + 1 == self.positions.len() as u64 { 0 } else { contents.len() };
         if positions_at > 0 {
-            contents.extend(self.positions.iter().flat_map(|position| position.to_le_bytes()));
+            for position in &self.positions {
+                contents.extend_from_slice(&position.to_le_bytes());
+            }
         }
-        self.terms.sort_unstable();
-        self.terms.dedup();
-        let (terms, postings) = listed(&self.terms);
+        let (terms, postings) = self.listed();
         let terms_at = contents.len();
         contents.extend_from_slice(&terms);
         let postings_at = contents.len();
@@ -132,32 +146,72 @@ impl Builder {
         }
         blocked(&contents)
     }
+
+    /// The table of terms, and the lists of those with several events.
+    fn listed(&mut self) -> (Vec<u8>, Vec<u8>) {
+        self.rare.sort_unstable();
+        let mut shared: Vec<(u64, Vec<u32>)> = self.shared.drain().collect();
+        shared.sort_unstable();
+        let mut listing = Listing::default();
+        let mut shared = shared.into_iter().peekable();
+        for group in self.rare.chunk_by(|a, b| a.0 == b.0) {
+            while let Some((term, events)) = shared.next_if(|(term, _)| *term < group[0].0) {
+                listing.add(term, &events);
+            }
+            if group.len() == 1 && shared.peek().is_none_or(|(term, _)| *term != group[0].0) {
+                listing.add(group[0].0, &[group[0].1]);
+                continue;
+            }
+            let mut events: Vec<u32> = group.iter().map(|(_, event)| *event).collect();
+            if let Some((_, more)) = shared.next_if(|(term, _)| *term == group[0].0) {
+                events.extend(more);
+                events.sort_unstable();
+            }
+            listing.add(group[0].0, &events);
+        }
+        shared.for_each(|(term, events)| listing.add(term, &events));
+        (listing.terms, listing.postings)
+    }
 }
 
-/// Sorted pairs of term and event as a table of terms, and the lists of those with several events.
-fn listed(pairs: &[(u64, u32)]) -> (Vec<u8>, Vec<u8>) {
-    let (mut terms, mut postings) = (Vec::new(), Vec::new());
-    for group in pairs.chunk_by(|a, b| a.0 == b.0) {
-        let (term, first) = group[0];
-        let at = if group.len() == 1 { first } else { postings.len() as u32 };
-        terms.extend_from_slice(&term.to_le_bytes());
-        terms.extend_from_slice(&at.to_le_bytes());
-        terms.extend_from_slice(&(group.len() as u32).to_le_bytes());
-        if group.len() == 1 {
-            continue;
+/// Terms and their lists as a file has them.
+#[derive(Default)]
+struct Listing {
+    terms: Vec<u8>,
+    postings: Vec<u8>,
+}
+
+impl Listing {
+    fn add(&mut self, term: u64, events: &[u32]) {
+        let count_at = self.terms.len() + 12;
+        let at = if events.len() == 1 { events[0] } else { self.postings.len() as u32 };
+        self.terms.extend_from_slice(&term.to_le_bytes());
+        self.terms.extend_from_slice(&at.to_le_bytes());
+        self.terms.extend_from_slice(&1_u32.to_le_bytes());
+        if events.len() == 1 {
+            return;
         }
-        let mut before = 0;
-        for (_, ordinal) in group {
-            let mut difference = ordinal - before;
-            before = *ordinal;
+        let (mut before, mut count) = (None, 0_u32);
+        for event in events {
+            // An event may have a value twice.
+            if before == Some(*event) {
+                continue;
+            }
+            count += 1;
+            let mut difference = event - before.unwrap_or(0);
+            before = Some(*event);
             while difference >= 0x80 {
-                postings.push(difference as u8 | 0x80);
+                self.postings.push(difference as u8 | 0x80);
                 difference >>= 7;
             }
-            postings.push(difference as u8);
+            self.postings.push(difference as u8);
         }
+        if count == 1 {
+            self.postings.truncate(at as usize);
+            self.terms[count_at - 4..count_at].copy_from_slice(&events[0].to_le_bytes());
+        }
+        self.terms[count_at..].copy_from_slice(&count.to_le_bytes());
     }
-    (terms, postings)
 }
 
 pub(in crate::jsonl) fn is_v7(id: uuid::Uuid) -> bool {

@@ -5,8 +5,8 @@
 use std::hash::Hasher;
 
 use factlog::Filter;
-use siphasher::sip::SipHasher13;
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::jsonl::line::{Fields, unescaped};
 
@@ -32,17 +32,15 @@ pub(in crate::jsonl) enum Kind {
 
 /// The number of a value.
 pub(in crate::jsonl) fn term(kind: Kind, value: &[u8]) -> u64 {
-    // The keys are a part of the format.
-    let mut hasher = SipHasher13::new_with_keys(0x6661_6374_6c6f_6721, kind as u64);
-    hasher.write(value);
-    hasher.finish()
+    // The seeds are a part of the format.
+    xxh3_64_with_seed(value, kind as u64)
 }
 
-/// Calls `each` with every term of an event.
-pub(super) fn of_line(fields: &Fields<'_>, mut each: impl FnMut(u64)) {
+/// Calls `each` with every term of an event, and whether it is likely to be the only event that has it.
+pub(super) fn of_line(fields: &Fields<'_>, mut each: impl FnMut(u64, bool)) {
     let mut text = |kind: Kind, text: Option<&str>| {
         if let Some(text) = text.and_then(unescaped) {
-            each(term(kind, text.as_bytes()));
+            each(term(kind, text.as_bytes()), matches!(kind, Kind::Correlation));
         }
     };
     text(Kind::Stream, Some(fields.stream));
@@ -55,13 +53,13 @@ pub(super) fn of_line(fields: &Fields<'_>, mut each: impl FnMut(u64)) {
     for (kind, list) in [(Kind::Target, fields.targets), (Kind::Tag, fields.tags)] {
         let values: Vec<String> = list.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
         for value in values {
-            each(term(kind, value.as_bytes()));
+            each(term(kind, value.as_bytes()), false);
         }
     }
     if let Some(cause) = fields.causation_id.and_then(|id| Uuid::try_parse(id).ok()) {
-        each(term(Kind::Causation, cause.as_bytes()));
+        each(term(Kind::Causation, cause.as_bytes()), true);
     }
-    each(term(Kind::Id, fields.id.as_bytes()));
+    each(term(Kind::Id, fields.id.as_bytes()), true);
 }
 
 /// What a filter asks of the index: of each list, one of its terms must be there.
@@ -127,5 +125,25 @@ impl Asked {
             lists.push(names.into_iter().map(|name| term(Kind::Type, name.as_bytes())).collect());
         }
         lists
+    }
+}
+
+/// The number of a term is as random as a hash.
+#[derive(Debug, Default)]
+pub(super) struct TermHasher(u64);
+
+impl Hasher for TermHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, term: u64) {
+        self.0 = term;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

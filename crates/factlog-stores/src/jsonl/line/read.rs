@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use factlog::{
     Event, EventId, EventType, Json, NewEvent, Position, Priority, StreamName, Tag, Text, Timestamp, Version,
 };
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use uuid::Uuid;
 
 use super::CRC_TAIL_BYTES;
@@ -217,7 +217,7 @@ fn string_end(bytes: &[u8]) -> Option<usize> {
 
 /// A text without its escapes.
 pub(crate) fn unescaped(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('\\') {
+    if memchr(b'\\', text.as_bytes()).is_none() {
         return Some(Cow::Borrowed(text));
     }
     serde_json::from_str::<String>(&format!("\"{text}\"")).ok().map(Cow::Owned)
