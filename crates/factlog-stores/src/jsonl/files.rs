@@ -89,7 +89,8 @@ pub(super) fn told(path: &Path, error: io::Error) -> Error {
             Error::denied(format!("{place}: {error}")).with_hint("check the rights of the log's folder")
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            Error::unavailable(format!("{place}: {error}")).with_hint("make room on the disk, and try again")
+            Error::unavailable(format!("{place}: the disk is full: {error}"))
+                .with_hint("make room on the disk, and try again")
         }
         io::ErrorKind::InvalidData => Error::corrupt(place.to_string(), error.to_string()),
         _ => Error::stopped(format!("{place}: {error}"))

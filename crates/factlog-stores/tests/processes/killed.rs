@@ -14,9 +14,9 @@ const ROUNDS: u64 = 100;
 /// The kill comes after this many acknowledgements at the most.
 const ACKNOWLEDGED_MAX: usize = 120;
 
-pub(super) fn survives_100_kills() -> Outcome {
+pub(super) fn survives_100_kills(name: &str) -> Outcome {
     let folder = tempfile::TempDir::new()?;
-    let path = folder.path().join("log.db");
+    let path = folder.path().join(name);
     let mut random = fastrand::Rng::with_seed(20_261_120);
     let mut acknowledged: HashMap<EventId, Position> = HashMap::new();
     for round in 0..ROUNDS {

@@ -24,17 +24,29 @@ fn main() {
             other => panic!("{other:?} is no part to play"),
         };
     }
-    let trials = vec![
-        Trial::test("every_acknowledged_event_survives_100_kills_exactly_once", killed::survives_100_kills),
-        Trial::test(
+    let mut trials = vec![
+        Trial::test("a_full_disk_refuses_the_append_and_loses_nothing", || mounted::full_disk("log.db")),
+        Trial::test("plain_text_a_full_disk_refuses_the_append_and_loses_nothing", || {
+            mounted::full_disk("log")
+        }),
+        Trial::test("a_read_only_disk_is_told_and_nothing_is_made", || mounted::read_only_disk("log.db")),
+        Trial::test("plain_text_a_read_only_disk_is_told_and_nothing_is_made", || {
+            mounted::read_only_disk("log")
+        }),
+    ];
+    let on_each: [(&str, fn(&str) -> Outcome); 4] = [
+        ("every_acknowledged_event_survives_100_kills_exactly_once", killed::survives_100_kills),
+        (
             "a_projection_that_was_killed_knows_what_one_knows_that_never_stopped",
             projecting::resumes_after_kills,
         ),
-        Trial::test("eight_processes_write_one_file_as_if_they_had_taken_turns", together::eight_processes),
-        Trial::test("a_process_that_only_reads_follows_live", together::follows_live),
-        Trial::test("a_full_disk_refuses_the_append_and_loses_nothing", mounted::full_disk),
-        Trial::test("a_read_only_disk_is_told_and_nothing_is_made", mounted::read_only_disk),
+        ("eight_processes_write_one_file_as_if_they_had_taken_turns", together::eight_processes),
+        ("a_process_that_only_reads_follows_live", together::follows_live),
     ];
+    for (name, test) in on_each {
+        trials.push(Trial::test(name, move || test("log.db")));
+        trials.push(Trial::test(format!("plain_text_{name}"), move || test("log")));
+    }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 

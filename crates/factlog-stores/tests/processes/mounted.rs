@@ -3,13 +3,13 @@
 use std::process::{Command, Stdio};
 
 use factlog::{ErrorKind, Filter, NewEvent};
-use factlog_stores::{Open, SqliteOptions, SqliteStore};
 
 use super::{Outcome, ROLE, runtime, writer};
 
 /// Runs a part of this program on a file system of this size; `None` where none can be made.
 fn on_a_small_disk(
     role: &str,
+    name: &str,
     kibibytes: u32,
 ) -> Result<Option<std::process::Output>, libtest_mimic::Failed> {
     let folder = tempfile::TempDir::new()?;
@@ -25,19 +25,20 @@ fn on_a_small_disk(
         return Ok(None);
     }
     let script = format!("{mount}; cd \"$1\"; exec \"$2\"");
-    let output = unshare(&script).arg(std::env::current_exe()?).env(ROLE, role).output()?;
+    let output =
+        unshare(&script).arg(std::env::current_exe()?).env(ROLE, role).env(writer::LOG, name).output()?;
     eprint!("{}", String::from_utf8_lossy(&output.stderr));
     Ok(Some(output))
 }
 
-pub(super) fn full_disk() -> Outcome {
-    let Some(output) = on_a_small_disk("full-disk", 3_000)? else { return Ok(()) };
+pub(super) fn full_disk(name: &str) -> Outcome {
+    let Some(output) = on_a_small_disk("full-disk", name, 3_000)? else { return Ok(()) };
     assert!(output.status.success());
     Ok(())
 }
 
-pub(super) fn read_only_disk() -> Outcome {
-    let Some(output) = on_a_small_disk("read-only", 3_000)? else { return Ok(()) };
+pub(super) fn read_only_disk(name: &str) -> Outcome {
+    let Some(output) = on_a_small_disk("read-only", name, 3_000)? else { return Ok(()) };
     assert!(output.status.success());
     Ok(())
 }
@@ -45,7 +46,7 @@ pub(super) fn read_only_disk() -> Outcome {
 pub(super) fn on_a_full_disk() {
     runtime().block_on(async {
         std::fs::write("ballast", vec![b'x'; 500_000]).expect("there is room");
-        let log = writer::open("log.db");
+        let log = writer::open(writer::variable(writer::LOG));
         let large = |number: u64| {
             let data = serde_json::json!({"number": number, "padding": "x".repeat(20_000)});
             NewEvent::new("large-1", "large:kept", data).expect("an event")
@@ -74,18 +75,18 @@ pub(super) fn on_a_full_disk() {
 
 pub(super) fn on_a_read_only_disk() {
     runtime().block_on(async {
-        let log = writer::open("log.db");
+        let name = writer::variable(writer::LOG);
+        let log = writer::open(&name);
         log.append(NewEvent::new("task-1", "task:created", 1).expect("an event")).await.expect("an append");
         log.close().await.expect("it closes");
+        drop(log);
         let remounted = Command::new("mount").args(["-o", "remount,ro", "."]).status();
         assert!(remounted.is_ok_and(|status| status.success()), "remounted read-only");
-        let open = |path: &str| SqliteStore::open(&SqliteOptions::new(path), Open::Create);
-        let refused = open("other.db").expect_err("nothing can be made here");
+        let refused = writer::try_open(&other(&name)).expect_err("nothing can be made here");
         assert_eq!(refused.kind(), ErrorKind::Denied, "{refused:?}");
         // What is there is read where SQLite can, and never shown as empty.
-        match open("log.db") {
-            Ok(store) => {
-                let log = factlog::EventLog::new(store);
+        match writer::try_open(&name) {
+            Ok(log) => {
                 let refused = log.append(NewEvent::new("task-1", "task:done", 2).expect("an event")).await;
                 assert_eq!(refused.expect_err("read-only").kind(), ErrorKind::Denied);
                 if let Ok(events) = log.read(Filter::all()).collect().await {
@@ -95,4 +96,9 @@ pub(super) fn on_a_read_only_disk() {
             Err(error) => assert!(error.hint().is_some(), "{error:?}"),
         }
     });
+}
+
+/// The name of another log of the same kind.
+fn other(name: &str) -> String {
+    format!("other-{name}")
 }

@@ -56,9 +56,9 @@ pub(super) fn until_killed() {
     });
 }
 
-pub(super) fn resumes_after_kills() -> Outcome {
+pub(super) fn resumes_after_kills(name: &str) -> Outcome {
     let folder = tempfile::TempDir::new()?;
-    let path = folder.path().join("log.db");
+    let path = folder.path().join(name);
     runtime().block_on(async {
         let log = writer::open(&path);
         // This one never stops, and sees what the processes write.

@@ -41,9 +41,9 @@ fn acknowledged(children: Vec<Child>) -> Result<HashMap<EventId, Position>, libt
 }
 
 /// The file does not exist yet: they also race to make it.
-pub(super) fn eight_processes() -> Outcome {
+pub(super) fn eight_processes(name: &str) -> Outcome {
     let folder = tempfile::TempDir::new()?;
-    let path = folder.path().join("log.db");
+    let path = folder.path().join(name);
     let said = acknowledged(start(&path)?)?;
     assert_eq!(said.len() as u64, EVENTS);
     runtime().block_on(async {
@@ -97,9 +97,9 @@ fn check_turn(event: &Event, turns: &mut HashMap<String, u64>) -> factlog::Resul
     Ok(())
 }
 
-pub(super) fn follows_live() -> Outcome {
+pub(super) fn follows_live(name: &str) -> Outcome {
     let folder = tempfile::TempDir::new()?;
-    let path = folder.path().join("log.db");
+    let path = folder.path().join(name);
     runtime().block_on(async {
         let log = writer::open(&path);
         let children = start(&path)?;

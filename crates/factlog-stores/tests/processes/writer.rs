@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use factlog::{Batch, ErrorKind, EventLog, Expect, NewEvent, StreamName, Version};
-use factlog_stores::{Open, SqliteOptions, SqliteStore};
+use factlog_stores::{JsonlOptions, JsonlStore, Open, SqliteOptions, SqliteStore};
 use serde_json::json;
 
 /// Where the log is, and the number of this process.
@@ -15,13 +15,24 @@ const THREADS: u64 = 8;
 /// Rounds of each process that takes its turns.
 pub(super) const TURNS: u64 = 60;
 
-fn variable(name: &str) -> String {
+pub(super) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is set"))
 }
 
 pub(super) fn open(path: impl Into<PathBuf>) -> EventLog {
-    let store = SqliteStore::open(&SqliteOptions::new(path), Open::Create).expect("the log opens");
-    EventLog::new(store)
+    try_open(path).expect("the log opens")
+}
+
+/// A plain-text log where the name has no ending, else one in an SQLite file.
+pub(super) fn try_open(path: impl Into<PathBuf>) -> factlog::Result<EventLog> {
+    let path = path.into();
+    if path.extension().is_some() {
+        return Ok(EventLog::new(SqliteStore::open(&SqliteOptions::new(path), Open::Create)?));
+    }
+    // So small parts that kills meet every one of them.
+    let mut options = JsonlOptions::new(path);
+    (options.tuning.segment_bytes, options.tuning.index_events) = (100_000, 300);
+    Ok(EventLog::new(JsonlStore::open(&options, Open::Create)?))
 }
 
 /// Says on standard output which event is acknowledged, in one write, so that a kill cannot tear the line.
