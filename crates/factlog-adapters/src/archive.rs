@@ -11,15 +11,16 @@
 //! `recordedAt` as one, so that its time for people stays.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crc32fast::Hasher;
 use factlog::limits::METADATA_BYTES_MAX;
+use factlog::sealed_line::{Unsealed, unsealed, verified};
 use factlog::{
     Error, Event, EventId, EventLine, EventLog, Position, RETENTION_STREAM, Reading, Removal, Result,
-    Timestamp, Version,
+    StreamName, Timestamp, Version,
 };
 use serde::Serialize;
 
@@ -61,6 +62,49 @@ pub struct Archived {
     pub last: Position,
     /// How long it is.
     pub bytes: u64,
+}
+
+impl Archived {
+    /// Reads a segment that a plain-text log has moved into an archive, and looks at each checksum.
+    ///
+    /// # Errors
+    /// `Unavailable` for a file that cannot be read, `Corrupt` for a line that is not what was written.
+    pub fn segment(path: &str) -> Result<Self> {
+        let unreadable = |cause: io::Error| Error::unavailable(format!("{path}: {cause}")).with_cause(cause);
+        let mut reader = io::BufReader::new(File::open(path).map_err(unreadable)?);
+        let mut archived =
+            Self { path: path.to_owned(), count: 0, first: Position::START, last: Position::START, bytes: 0 };
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let read = reader.read_until(b'\n', &mut line).map_err(unreadable)?;
+            if read == 0 {
+                break;
+            }
+            archived.bytes += read as u64;
+            let position = verified(line.trim_ascii_end()).and_then(position_of);
+            let position = position.ok_or_else(|| {
+                Error::corrupt(format!("{path}:{number}"), "the line is not what was written")
+            })?;
+            if let Some(position) = position {
+                archived.count += 1;
+                archived.first = if archived.count == 1 { position } else { archived.first };
+                archived.last = position;
+            }
+        }
+        Ok(archived)
+    }
+}
+
+/// The position that a line begins with; none of one that says that events were removed.
+#[expect(clippy::option_option, reason = "the outer one is failure")]
+fn position_of(body: &[u8]) -> Option<Option<Position>> {
+    if body.starts_with(b"{\"removed\":") {
+        return Some(None);
+    }
+    let digits: Vec<u8> =
+        body.strip_prefix(b"{\"position\":")?.iter().copied().take_while(u8::is_ascii_digit).collect();
+    Some(Some(Position(std::str::from_utf8(&digits).ok()?.parse().ok()?)))
 }
 
 impl Archive {
@@ -298,7 +342,12 @@ impl Format for Lasting {
     fn begin(&mut self, _stem: &str) {}
 
     fn take(&mut self, line: &str) -> Result<Taken> {
-        let Event { position, version, recorded_at, fact: mut event } = event_of(line)?;
+        let line = match unsealed(line) {
+            Unsealed::Event(line) => line,
+            Unsealed::Removed => return Ok(Taken::Skipped(StreamName::trusted(RETENTION_STREAM))),
+            Unsealed::Damaged => return Err(crate::jsonl::damaged()),
+        };
+        let Event { position, version, recorded_at, fact: mut event } = event_of(&line)?;
         if event.stream == RETENTION_STREAM {
             return Ok(Taken::Skipped(event.stream));
         }

@@ -7,13 +7,16 @@
 //! A line without an id gets one that is made from its stream and its text. So two such lines that are alike to the
 //! last byte are one event.
 //!
+//! A plain-text log's own files are such lines with a checksum behind each, which is looked at.
+//!
 //! What a log says about its own removals (`log:removed` in `log-retention`) is left out: it speaks of the positions
 //! of the log it comes from, and would be false here.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use factlog::{Error, EventId, EventLine, EventLog, REMOVED_TYPE, RETENTION_STREAM, Result};
+use factlog::sealed_line::{Unsealed, unsealed};
+use factlog::{Error, EventId, EventLine, EventLog, REMOVED_TYPE, RETENTION_STREAM, Result, StreamName};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -74,6 +77,13 @@ impl Format for Jsonl {
         if !line.starts_with('{') {
             return Err(Error::invalid("not an event: not a JSON object"));
         }
+        let line = match unsealed(line) {
+            Unsealed::Event(line) => line,
+            // A log's own line says that events were removed here.
+            Unsealed::Removed => return Ok(Taken::Skipped(StreamName::trusted(RETENTION_STREAM))),
+            Unsealed::Damaged => return Err(damaged()),
+        };
+        let line = &*line;
         let mut taken: EventLine = line.parse()?;
         let event = &mut taken.event;
         if event.stream == RETENTION_STREAM && event.event_type == REMOVED_TYPE {
@@ -84,6 +94,11 @@ impl Format for Jsonl {
         }
         Ok(Taken::Event(Box::new(taken)))
     }
+}
+
+/// The error of a line of a plain-text log that is not what was written.
+pub(crate) fn damaged() -> Error {
+    Error::invalid("its checksum is wrong: it is not what was written")
 }
 
 fn has_id(line: &str) -> bool {

@@ -18,7 +18,7 @@ pub(crate) use domain::{
     AgentsArgs, AtArgs, BlameArgs, DeploymentsArgs, DiffArgs, FleetArgs, MemoriesArgs, ProjectionsAction,
     ProjectionsArgs, SessionsArgs, SwarmsArgs, TasksArgs, TypesAction, TypesArgs, WorktreesArgs,
 };
-pub(crate) use keep::{CompletionsArgs, ConfigAction, ConfigArgs, SnapshotAction, SnapshotArgs};
+pub(crate) use keep::{CheckArgs, CompletionsArgs, ConfigAction, ConfigArgs, SnapshotAction, SnapshotArgs};
 pub(crate) use look::{
     ExportArgs, FollowArgs, Layout, ListArgs, ReplayArgs, ShowArgs, SliceArgs, StatsArgs, StreamsArgs,
 };
@@ -136,9 +136,7 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     Blame(BlameArgs),
     Projections(ProjectionsArgs),
-    /// Read everything and say what is wrong; exit 6 when something is
-    #[command(after_help = "Example:\n  factlog check --store sqlite:backup.db")]
-    Check,
+    Check(CheckArgs),
     /// Say how the log is doing; exit 1 when it takes no appends
     #[command(after_help = "Example:\n  factlog health --format json")]
     Health,

@@ -12,7 +12,7 @@ use crate::stream::StreamOf;
 use crate::tail::Tail;
 use crate::{
     About, Appended, Batch, Compacted, Count, Error, Event, EventId, Filter, Group, Health, IntoBatch,
-    Moment, Position, Read, Removal, Removed, Report, Result, Snapshots, Store, StreamName, TimeRange,
+    Moment, Moved, Position, Read, Removal, Removed, Report, Result, Snapshots, Store, StreamName, TimeRange,
     Timestamp,
 };
 
@@ -159,6 +159,19 @@ impl EventLog {
         let removed = self.0.store.remove(removal).await;
         self.0.tail.clear();
         removed
+    }
+
+    /// Moves the events of a removal into its archive as they are stored; none where the store has no such way.
+    pub async fn archive(&self, removal: &Removal) -> Result<Option<Moved>> {
+        removal.filter.check()?;
+        let moved = self.0.store.archive(removal).await;
+        self.0.tail.clear();
+        moved
+    }
+
+    /// Mends what can be mended without a loss, and says what that was.
+    pub async fn repair(&self) -> Result<Vec<String>> {
+        self.0.store.repair().await
     }
 
     /// Gives back the space on disk that removals have left.

@@ -53,6 +53,17 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// an event of its own; what an interruption leaves is the parts that were done.
     async fn remove(&self, removal: &Removal) -> Result<Removed>;
 
+    /// Does a removal by moving what is stored, as it is, into the folder that it names as its archive; none where the
+    /// store has no such way for it, and events are to be written out before they are removed.
+    async fn archive(&self, _removal: &Removal) -> Result<Option<Moved>> {
+        Ok(None)
+    }
+
+    /// Mends what can be mended without a loss, and says what that was.
+    async fn repair(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// Gives back the space that removals have left, where there is such space. What is read stays the same.
     async fn compact(&self) -> Result<Compacted> {
         Ok(Compacted::default())
@@ -106,6 +117,15 @@ pub struct Health {
     /// What is wrong, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+/// What was moved into an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// What was taken out of the log.
+    pub removed: Removed,
+    /// Its files in the archive.
+    pub files: Vec<String>,
 }
 
 /// What a compaction did.

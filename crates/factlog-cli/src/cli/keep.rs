@@ -73,3 +73,19 @@ pub(crate) struct CompletionsArgs {
     /// bash, zsh, fish, elvish or powershell
     pub(crate) shell: clap_complete::Shell,
 }
+
+/// Read everything and say what is wrong; exit 6 when something is
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog check --store sqlite:backup.db
+  factlog check --store jsonl:log --repair
+
+Without --repair nothing is changed. A plain-text log is repaired without a loss: a write that a crash has cut off, and that
+nobody was told of, is taken off the end and kept in the folder torn, and the indexes are built anew. Damage elsewhere is
+named with its file and line, and stays.")]
+pub(crate) struct CheckArgs {
+    /// Mend what can be mended without a loss, before
+    #[arg(long)]
+    pub(crate) repair: bool,
+}

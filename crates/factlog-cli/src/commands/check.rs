@@ -3,12 +3,18 @@
 use factlog::{Health, Report};
 
 use super::Context;
+use crate::cli::CheckArgs;
 use crate::failure::{Failure, Outcome, exit};
-use crate::output::Listing;
+use crate::output::{Listing, note};
 
-pub(crate) async fn check(context: &Context) -> Outcome {
+pub(crate) async fn check(context: &Context, args: &CheckArgs) -> Outcome {
     let format = context.format("check", Listing::FORMATS)?;
-    let log = context.open().await?;
+    let log = if args.repair { context.open().await? } else { context.inspect().await? };
+    if args.repair {
+        for mended in log.repair().await? {
+            note(mended);
+        }
+    }
     let report = log.check().await?;
     report_listing(&report)?.print(format)?;
     log.close().await?;

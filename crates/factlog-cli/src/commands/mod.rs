@@ -66,6 +66,11 @@ impl Context {
         self.open_as(Open::Existing).await
     }
 
+    /// The log as it is: nothing in it is changed.
+    pub(crate) async fn inspect(&self) -> Outcome<EventLog> {
+        self.open_as(Open::Inspect).await
+    }
+
     /// The log, made if it is not there.
     pub(crate) async fn open_or_create(&self) -> Outcome<EventLog> {
         self.open_as(Open::Create).await
@@ -108,7 +113,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Replay(args) => replay::run(&context, &args).await,
         Command::Export(args) => export::run(&context, &args).await,
         Command::Snapshot(args) => snapshot::run(&context, args).await,
-        Command::Check => check::check(&context).await,
+        Command::Check(args) => check::check(&context, &args).await,
         Command::Health => check::health(&context).await,
         Command::Watch(args) => watch::run(&context, args).await,
         Command::Hooks(args) => hooks::run(&context, &args),

@@ -74,6 +74,16 @@ pub(super) async fn take(
         counting.say(format_args!("removing events up to position {}", removal.through));
         return remove(log, removal, taken).await;
     };
+    let absolute = std::path::absolute(folder)?;
+    let whole = Removal { archive: absolute.to_str().map(str::to_owned), ..removal.clone() };
+    if let Some(moved) = log.archive(&whole).await? {
+        taken.count += moved.removed.count;
+        taken.position = moved.removed.position.or(taken.position);
+        for file in &moved.files {
+            taken.archives.push(Archived::segment(file)?);
+        }
+        return Ok(());
+    }
     let mut archive = Archive::new(log, removal, folder)?;
     while let Some(file) = archive.next_file().await? {
         counting.say(format_args!("removing events up to position {}: {}", file.last, file.path));

@@ -1,6 +1,6 @@
 //! The log's folder: where everything is, and the files that are open.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +9,12 @@ use factlog::{Error, ErrorKind, Result};
 
 use super::JsonlOptions;
 use super::segment::SegmentName;
-use crate::vfs::{OpenFile, Vfs, VfsFile};
+use crate::vfs::{OpenFile, Vfs, VfsFile, make_folder};
 
 /// Segments that are kept open for readers.
 const OPEN_FILES_MAX: usize = 64;
+/// Folders that are remembered as made.
+const FOLDERS_MAX: usize = 1_024;
 
 /// What says that a folder is a log.
 pub(super) const ABOUT_FILE: &str = "factlog.json";
@@ -32,15 +34,33 @@ pub(super) struct Files {
     pub(super) folder: PathBuf,
     pub(super) options: JsonlOptions,
     open: Mutex<VecDeque<(SegmentName, Arc<dyn VfsFile>)>>,
+    /// Folders whose names are known to survive a crash.
+    made: Mutex<HashSet<PathBuf>>,
 }
 
 impl Files {
     pub(super) fn new(vfs: Arc<dyn Vfs>, options: JsonlOptions) -> Self {
-        Self { vfs, folder: options.path.clone(), options, open: Mutex::default() }
+        Self { vfs, folder: options.path.clone(), options, open: Mutex::default(), made: Mutex::default() }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// Makes a folder that may be there; one that is there is synced once, for whoever made it may not have come to that.
+    pub(super) fn make_folder(&self, path: &Path) -> io::Result<()> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.contains(path)
+            && self.vfs.create_folder(path).is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
+        {
+            return Ok(());
+        }
+        make_folder(&*self.vfs, path)?;
+        if made.len() == FOLDERS_MAX {
+            made.clear();
+        }
+        made.insert(path.to_owned());
+        Ok(())
     }
 
     /// A segment to read from.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use factlog::admission::{self, Admission};
 use factlog::limits::GROUP_BYTES_MAX;
-use factlog::{Appended, Batch, Position, Result, Stamps, Timestamp};
+use factlog::{Appended, Batch, Error, ErrorKind, Position, Result, Stamps, Timestamp};
 use tokio::sync::oneshot;
 
 use super::files::Files;
@@ -108,9 +108,9 @@ impl Group {
         heads.clear_to = *clear_to;
         let mut ledger = OpenLedger { files, view, heads, unsynced, open: &self.written };
         if !batch.conditions().is_empty() {
-            ledger.load_removals()?;
+            ledger.load_removals().map_err(unjudged)?;
         }
-        let stamps = match admission::admit(batch, &mut ledger, now)? {
+        let stamps = match admission::admit(batch, &mut ledger, now).map_err(unjudged)? {
             Admission::Repeated(appended) => return Ok(appended),
             Admission::Record(stamps) => stamps,
         };
@@ -152,5 +152,17 @@ impl Group {
             let Written { bytes, events, .. } = &self.written;
             self.written.days.push(Day { date, bytes_from: bytes.len(), events_from: events.len() });
         }
+    }
+}
+
+/// A log that cannot be read for a moment has not stopped: this batch is not recorded, and the next one may be.
+fn unjudged(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Stopped => {
+            Error::unavailable(format!("nothing was recorded, for the log cannot be read: {error}"))
+                .with_hint("look at the disk, and try again")
+                .with_cause(error)
+        }
+        _ => error,
     }
 }

@@ -13,7 +13,8 @@ mod read;
 use crc32fast::Hasher;
 use factlog::{Batch, NewEvent, Position, Stamp};
 
-pub(crate) use read::{Fields, GroupKey, Line, event, parse, parse_legible, timestamp, unescaped, verified};
+pub(crate) use factlog::sealed_line::verified;
+pub(crate) use read::{Fields, GroupKey, Line, event, parse, parse_legible, timestamp, unescaped};
 
 /// Bytes of `,"crc":"00000000"}`.
 pub(crate) const CRC_TAIL_BYTES: usize = 18;

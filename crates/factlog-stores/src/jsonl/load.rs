@@ -1,6 +1,7 @@
 //! A log found from its files: after a crash as after a clean end, and by each process for itself.
 
 use std::collections::HashMap;
+use std::io;
 
 use factlog::{Error, Result, StreamName, Version};
 use serde::{Deserialize, Serialize};
@@ -22,8 +23,10 @@ use crate::vfs::{OpenFile, make_folder, read_file, read_fully, write_whole};
 pub(super) enum Mode {
     /// One who holds the lock, and cuts off what a crash has left.
     Write,
-    /// One who changes nothing.
+    /// One who sees what others say is there, and changes nothing.
     Look,
+    /// One who looks at everything, also behind what is said to be there, and changes nothing.
+    Inspect,
 }
 
 /// A log as it was found.
@@ -116,27 +119,54 @@ impl Loaded {
                 return Ok(false);
             }
             Rest::Torn if mode == Mode::Write => {
-                cut(files, segment, walked.end, len)?;
+                view.torn = Some(cut(files, segment, walked.end, len)?);
                 self.len = walked.end;
             }
             Rest::Torn => {
-                tracing::warn!(path = %path.display(), "a write at the log's end was never finished");
+                let place = files.line_place(segment, walked.end);
+                view.torn = Some(format!(
+                    "{place}: a write was never finished here, and never acknowledged; who writes next, or `factlog \
+                     check --repair`, cuts it off and keeps it aside"
+                ));
             }
         }
-        if mode == Mode::Write && is_last && walked.end > marked.unwrap_or(0) && walked.end > from {
-            // Whoever wrote these lines may have ended before they were synced.
-            let synced = files.vfs.open(&path, OpenFile::Write).and_then(|file| file.sync());
-            synced.map_err(|error| told(&path, error))?;
+        if mode == Mode::Write && is_last {
+            let unsure = (marked.unwrap_or(0).max(from), walked.end);
+            make_durable(files, segment, marked.is_none(), unsure).map_err(|error| told(&path, error))?;
         }
         Ok(!is_end)
     }
 }
 
+/// Makes durable what nobody has told of yet: whoever wrote these lines, or made this segment, may have ended before it was.
+///
+/// The lines are written once more. After a sync that failed, the system may take them for written, and show them, and
+/// never write them.
+fn make_durable(
+    files: &Files,
+    segment: SegmentName,
+    is_new: bool,
+    (from, end): (u64, u64),
+) -> io::Result<()> {
+    if end > from {
+        let file = files.vfs.open(&segment.path(&files.folder), OpenFile::Write)?;
+        let mut bytes = vec![0; (end - from) as usize];
+        let filled = read_fully(&*file, &mut bytes, from)?;
+        file.write_all_at(&bytes[..filled], from)?;
+        file.sync()?;
+    }
+    if is_new {
+        files.vfs.sync_folder(&files.folder.join(segment.day()))?;
+        files.vfs.sync_folder(&files.folder)?;
+    }
+    Ok(())
+}
+
 /// Cuts a write off that was never finished, and keeps its bytes aside.
-fn cut(files: &Files, segment: SegmentName, end: u64, len: u64) -> Result<()> {
+fn cut(files: &Files, segment: SegmentName, end: u64, len: u64) -> Result<String> {
     let path = segment.path(&files.folder);
     let aside = files.path(TORN_FOLDER).join(format!("{}-{:06}-{end}.jsonl", segment.day(), segment.number));
-    let cut = || -> std::io::Result<u64> {
+    let cut = || -> io::Result<u64> {
         let file = files.vfs.open(&path, OpenFile::Write)?;
         let mut bytes = vec![0; (len - end) as usize];
         let filled = read_fully(&*file, &mut bytes, end)?;
@@ -151,11 +181,14 @@ fn cut(files: &Files, segment: SegmentName, end: u64, len: u64) -> Result<()> {
         Ok(bytes.len() as u64)
     };
     let bytes = cut().map_err(|error| told(&path, error))?;
-    tracing::warn!(
-        log = %path.display(), kept = %aside.display(), bytes,
-        "a write at the log's end was never finished, and never acknowledged: it is cut off and kept aside"
+    let said = format!(
+        "{}: {bytes} bytes of a write that was never finished, and never acknowledged, were cut off the end; they are kept \
+         in {}",
+        path.display(),
+        aside.display()
     );
-    Ok(())
+    tracing::warn!("{said}");
+    Ok(said)
 }
 
 /// A stream whose newest events were removed, as a line.

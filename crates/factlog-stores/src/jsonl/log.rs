@@ -34,6 +34,7 @@ pub(super) enum Job {
 
 /// The part that writers of one process share.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is true or false by itself")]
 pub(super) struct Core {
     pub(super) heads: Heads,
     pub(super) group: Group,
@@ -83,12 +84,12 @@ impl Log {
         let told = |error| told(&path, error);
         let opened = match mode {
             Mode::Write => files.vfs.open(&path, OpenFile::Create),
-            Mode::Look => files.vfs.open(&path, OpenFile::Read),
+            Mode::Look | Mode::Inspect => files.vfs.open(&path, OpenFile::Read),
         };
         let (head_file, mode) = match opened {
             Ok(file) => (Some(file), mode),
             Err(error) if is_read_only(&error) || error.kind() == std::io::ErrorKind::NotFound => {
-                (files.vfs.open(&path, OpenFile::Read).ok(), Mode::Look)
+                (files.vfs.open(&path, OpenFile::Read).ok(), Mode::Inspect)
             }
             Err(error) => return Err(told(error)),
         };
@@ -99,11 +100,15 @@ impl Log {
                 file.unlock().map_err(told)?;
                 loaded?
             }
-            (Some(file), Mode::Look) => {
+            (Some(file), _) => {
+                // Nobody writes while everything is looked at.
+                super::lock::lock_within(file, files.options.lock_wait).map_err(told)??;
                 let mark = Mark::read(&**file).map_err(told)?;
-                (load(&files, mark, Mode::Look)?, mark)
+                let loaded = load(&files, mark, mode);
+                file.unlock().map_err(told)?;
+                (loaded?, mark)
             }
-            (None, _) => (load(&files, None, Mode::Look)?, None),
+            (None, _) => (load(&files, None, mode)?, None),
         };
         let (Loaded { view, heads, len }, seen) = loaded;
         let core = Core { heads, seen, len, ..Core::default() };

@@ -33,9 +33,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use factlog::limits::QUEUE_APPENDS_MAX;
 use factlog::{
-    About, Appended, Batch, Condition, Count, Counter, Error, ErrorKind, Filter, Group, Health, Keep, Page,
-    Position, Read, Removal, Removed, Report, Result, Revision, Snapshot, SnapshotInfo, Snapshots, Store,
-    StreamName, Version,
+    About, Appended, Batch, Condition, Count, Counter, Error, ErrorKind, Filter, Group, Health, Keep, Moved,
+    Page, Position, Read, Removal, Removed, Report, Result, Revision, Snapshot, SnapshotInfo, Snapshots,
+    Store, StreamName, Version,
 };
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -129,7 +129,7 @@ impl JsonlStore {
     pub fn open_on(vfs: Arc<dyn Vfs>, options: &JsonlOptions, open: Open) -> Result<Self> {
         let files = Files::new(vfs, options.clone());
         create::prepare(&files, open)?;
-        let mode = if open == Open::Inspect { Mode::Look } else { Mode::Write };
+        let mode = if open == Open::Inspect { Mode::Inspect } else { Mode::Write };
         let log = Arc::new(Log::open(files, mode)?);
         let writer = match &log.head_file {
             Some(head_file) => Some(start(Writer::new(Arc::clone(&log), Arc::clone(head_file)))?),
@@ -200,8 +200,16 @@ impl JsonlStore {
         self.writable()?;
         let (to, answer) = oneshot::channel();
         self.log.submit_task(Box::new(move |writer| {
+            let outcome = writer.and_then(|writer| {
+                // Whether it is done is not known, and what is judged by it is not either.
+                task(writer).inspect_err(|error| {
+                    if error.kind() == ErrorKind::Stopped {
+                        writer.stop(error);
+                    }
+                })
+            });
             // Who has gone hears nothing.
-            let _ = to.send(writer.and_then(task));
+            let _ = to.send(outcome);
         }));
         answer.await.unwrap_or_else(|_| Err(Error::stopped("the log is closed")))
     }
@@ -229,11 +237,11 @@ impl JsonlStore {
         })
     }
 
-    /// Moves whole days that were recorded before `removal`'s end into another folder, segments as they are.
+    /// Takes out the events of a removal, and keeps the segments they were in, as they are, in a folder.
     ///
     /// # Errors
     /// What [`Store::remove`] says, and `Unavailable` where the folder cannot take the segments.
-    pub async fn archive(&self, removal: &Removal, folder: &Path) -> Result<Removed> {
+    pub async fn move_into(&self, removal: &Removal, folder: &Path) -> Result<Moved> {
         let (removal, folder) = (removal.clone(), folder.to_owned());
         self.ask(move |writer| removal::remove(writer, &removal, Some(&folder))).await
     }
@@ -393,7 +401,20 @@ impl Store for JsonlStore {
 
     async fn remove(&self, removal: &Removal) -> Result<Removed> {
         let removal = removal.clone();
-        self.ask(move |writer| removal::remove(writer, &removal, None)).await
+        self.ask(move |writer| removal::remove(writer, &removal, None)).await.map(|moved| moved.removed)
+    }
+
+    async fn archive(&self, removal: &Removal) -> Result<Option<Moved>> {
+        match &removal.archive {
+            Some(folder) if removal::is_of_days(removal) => {
+                self.move_into(removal, Path::new(folder)).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn repair(&self) -> Result<Vec<String>> {
+        self.ask(Writer::repair).await
     }
 
     fn snapshots(&self) -> &dyn Snapshots {

@@ -1,11 +1,12 @@
 //! Events found by the indexes or read one after the other, and always judged by the filter itself.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use factlog::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, PAGE_SCAN_EVENTS_MAX};
 use factlog::{Cursor, Error, Event, Filter, Page, Position, Read, Result, Timestamp};
 
-use super::files::{Files, told};
+use super::files::{Files, INDEX_FOLDER, told};
 use super::index::{Asked, Run, Window};
 use super::line::{self, Fields, Line, parse, timestamp, verified};
 use super::segment::{Lines, Place, line_at};
@@ -52,7 +53,10 @@ impl<'a> Reader<'a> {
 
     fn index<T>(&self, run: &Run, outcome: std::io::Result<T>) -> Result<T> {
         outcome.map_err(|error| {
-            let place = self.files.path(super::files::INDEX_FOLDER);
+            let place = self.files.path(INDEX_FOLDER);
+            if error.kind() != std::io::ErrorKind::InvalidData {
+                return told(&place, error);
+            }
             let said =
                 format!("the index of positions {} to {} cannot be read: {error}", run.first, run.last);
             Error::corrupt(place.display().to_string(), said)
@@ -68,7 +72,10 @@ pub(super) fn place_of(view: &View, position: Position) -> Result<Place> {
         let found = || -> std::io::Result<Place> {
             run.place(run.after(Position(position.0 - 1))?, &mut Window::default())
         };
-        return found().map_err(|error| lost().with_cause(error));
+        return found().map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidData => lost().with_cause(error),
+            _ => told(Path::new(INDEX_FOLDER), error),
+        });
     }
     let entry = view.tail.get(view.tail.after(Position(position.0 - 1)));
     entry.filter(|entry| entry.position == position).map(|entry| entry.place).ok_or_else(lost)

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use factlog::{
-    Batch, Error, Event, EventId, Filter, Position, Removal, Removed, RemovedData, Result, StreamName,
+    Batch, Error, Event, EventId, Filter, Moved, Position, Removal, Removed, RemovedData, Result, StreamName,
     Version,
 };
 use serde::{Deserialize, Serialize};
@@ -42,9 +42,6 @@ struct Begun {
     position: Position,
     /// The event that says so.
     id: EventId,
-    /// Where whole segments are moved to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    archive: Option<PathBuf>,
 }
 
 impl Removals {
@@ -67,32 +64,57 @@ impl Removals {
 }
 
 /// Does a removal, as the writer's task.
-pub(super) fn remove(writer: &mut Writer, removal: &Removal, archive: Option<&Path>) -> Result<Removed> {
+pub(super) fn remove(writer: &mut Writer, removal: &Removal, archive: Option<&Path>) -> Result<Moved> {
     let view = writer.log.view();
-    let mut count = 0;
+    let mut gone = Vec::new();
     query::each(&writer.log.files, &view, &removal.effective_filter(), Position::START, |event| {
         let is_gone = event.position <= removal.through;
-        count += u64::from(is_gone);
+        gone.extend(is_gone.then_some(event.position));
         is_gone
     })?;
+    let count = gone.len() as u64;
     if count == 0 {
-        return Ok(Removed { count, position: None });
+        return Ok(Moved { removed: Removed { count, position: None }, files: Vec::new() });
     }
     let batch = Batch::of_removal(removal, view.head, count)?;
     let event = &batch.events()[0];
-    let begun = Begun { position: view.head.next()?, id: event.id, archive: archive.map(Path::to_owned) };
+    let begun = Begun { position: view.head.next()?, id: event.id };
+    let segments = segments_of(&view, &gone)?;
     drop(view);
+    writer.end_segment()?;
+    // An archive that cannot take them is known before anything is said, and is not needed after a crash.
+    for segment in archive.iter().flat_map(|_| &segments) {
+        keep_aside(&writer.log.files, *segment, archive.unwrap_or(Path::new("")))?;
+    }
     let mut removals = Removals::read(&writer.log.files)?;
     removals.rewrites += 1;
     removals.begun = Some(begun);
     removals.write(&writer.log.files)?;
-    writer.end_segment()?;
     let said = writer.append(batch)?;
     let view = writer.log.view();
-    finish(&writer.log.files, &view, &removals)?;
-    drop(view);
-    writer.reload()?;
-    Ok(Removed { count, position: Some(said.last()) })
+    if let Err(error) = finish(&writer.log.files, &view, &removals).and_then(|()| writer.reload()) {
+        // The log says that they are gone, and some are there.
+        return Err(Error::stopped(format!("the removal was begun, and could not be finished: {error}"))
+            .with_hint("open the log again: that finishes it"));
+    }
+    let path = |folder: &Path| segments.iter().map(|name| name.path(folder).display().to_string()).collect();
+    let files = archive.map_or_else(Vec::new, path);
+    Ok(Moved { removed: Removed { count, position: Some(said.last()) }, files })
+}
+
+/// The segments that have some events, which are in order.
+fn segments_of(view: &View, events: &[Position]) -> Result<Vec<SegmentName>> {
+    let mut segments = Vec::new();
+    let mut rest = events;
+    while let Some(first) = rest.first() {
+        let segment = query::place_of(view, *first)?.segment;
+        let is_in = |position: &Position| {
+            query::place_of(view, *position).is_ok_and(|place| place.segment == segment)
+        };
+        rest = &rest[rest.partition_point(is_in).max(1)..];
+        segments.push(segment);
+    }
+    Ok(segments)
 }
 
 /// Finishes a removal that a crash has interrupted; `true` when there was one, and files have changed.
@@ -100,6 +122,13 @@ pub(super) fn finish_begun(files: &Files, loaded: &Loaded) -> Result<bool> {
     let removals = Removals::read(files)?;
     if removals.begun.is_none() || loaded.view.damage.is_some() {
         return Ok(false);
+    }
+    // Segments that were written anew already show nothing to remove, and a crash may bring the old ones back.
+    let mut days: Vec<PathBuf> =
+        loaded.view.segments.iter().map(|segment| files.folder.join(segment.day())).collect();
+    days.dedup();
+    for day in days {
+        files.vfs.sync_folder(&day).map_err(|error| told(&day, error))?;
     }
     finish(files, &loaded.view, &removals)?;
     Ok(true)
@@ -128,7 +157,7 @@ fn finish(files: &Files, view: &View, removals: &Removals) -> Result<()> {
         keep_versions(files, &versions)?;
     }
     for segment in view.segments.iter() {
-        rewrite(files, *segment, &gone, begun.archive.as_deref())?;
+        rewrite(files, *segment, &gone)?;
     }
     files.forget_open();
     runs::forget_older(files, done.rewrites);
@@ -148,12 +177,7 @@ fn said(files: &Files, view: &View, begun: &Begun) -> Result<Option<RemovedData>
 }
 
 /// Writes a segment anew without some events; one that has none of them stays as it is.
-fn rewrite(
-    files: &Files,
-    name: SegmentName,
-    gone: &BTreeSet<Position>,
-    archive: Option<&Path>,
-) -> Result<()> {
+fn rewrite(files: &Files, name: SegmentName, gone: &BTreeSet<Position>) -> Result<()> {
     let path = name.path(&files.folder);
     let told = |error| told(&path, error);
     let file = files.segment(name)?;
@@ -191,9 +215,6 @@ fn rewrite(
     if !is_changed {
         return Ok(());
     }
-    if let Some(archive) = archive {
-        keep_aside(files, name, archive)?;
-    }
     write_whole(&*files.vfs, &path, &kept).map_err(told)
 }
 
@@ -205,17 +226,19 @@ fn keep_aside(files: &Files, name: SegmentName, archive: &Path) -> Result<()> {
         let folder = archive.join(name.day());
         make_folder(vfs, archive)?;
         make_folder(vfs, &folder)?;
-        match vfs.link(&from, &to) {
-            Ok(()) => vfs.sync_folder(&folder),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // An interrupted removal has put it there, or else it is another log's.
-                if same(vfs, &from, &to)? { Ok(()) } else { Err(error) }
-            }
-            Err(_) => {
+        if vfs.link(&from, &to).is_ok() {
+            return vfs.sync_folder(&folder);
+        }
+        match vfs.open(&to, OpenFile::Read) {
+            // An interrupted removal has put it there, or else it is another log's, or of another removal.
+            Ok(_) if same(vfs, &from, &to)? => vfs.sync_folder(&folder),
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let bytes = read_file(vfs, &from)?.unwrap_or_default();
                 write_whole(vfs, &to, &bytes)?;
                 if same(vfs, &from, &to)? { Ok(()) } else { Err(io::Error::other("the copy differs")) }
             }
+            Err(error) => Err(error),
         }
     };
     aside().map_err(|error| {
@@ -240,4 +263,14 @@ fn same(vfs: &dyn Vfs, one: &Path, other: &Path) -> io::Result<bool> {
         }
         at += a as u64;
     }
+}
+
+/// Whether a removal is of whole days, whatever is in them: then whole segments go.
+pub(super) fn is_of_days(removal: &Removal) -> bool {
+    const MIDNIGHT: &str = "T00:00:00.000000Z";
+    let only_recorded = Filter { recorded: removal.filter.recorded, ..Filter::all() };
+    let recorded = removal.filter.recorded;
+    removal.filter == only_recorded
+        && recorded.from.is_none()
+        && recorded.to.is_some_and(|to| to.to_string().ends_with(MIDNIGHT))
 }

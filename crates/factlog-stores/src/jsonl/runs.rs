@@ -10,7 +10,7 @@ use super::index::{Builder, Run};
 use super::query::{Reader, Source, scan_lines};
 use super::segment::{SegmentName, line_at};
 use super::view::View;
-use crate::vfs::{OpenFile, make_folder, read_file};
+use crate::vfs::{OpenFile, read_file};
 
 /// The folder of the indexes of segments that were written anew so often.
 fn folder(files: &Files, rewrites: u64) -> PathBuf {
@@ -107,8 +107,8 @@ pub(super) fn build(files: &Files, view: &View, events: usize, join: bool) -> Re
 fn write(files: &Files, rewrites: u64, (after, last): (Position, Position), bytes: &[u8]) -> Result<Run> {
     let path = path(files, rewrites, after, last);
     let written = || -> std::io::Result<Run> {
-        make_folder(&*files.vfs, &files.path(INDEX_FOLDER))?;
-        make_folder(&*files.vfs, &folder(files, rewrites))?;
+        files.make_folder(&files.path(INDEX_FOLDER))?;
+        files.make_folder(&folder(files, rewrites))?;
         let scratch = path.with_extension(format!("{}.new", EventId::generate()));
         let file = files.vfs.open(&scratch, OpenFile::CreateNew)?;
         let outcome = file

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{Files, SNAPSHOT_FOLDER, told};
 use super::line::{sealed, verified};
-use crate::vfs::{OpenFile, make_folder, read_file, read_fully, write_whole};
+use crate::vfs::{OpenFile, read_file, read_fully, write_whole};
 
 /// Bytes in which the part before the data fits: the key with every byte escaped, and the numbers.
 const HEAD_BYTES_MAX: usize = 6 * SNAPSHOT_KEY_BYTES_MAX + 512;
@@ -57,7 +57,7 @@ fn parse_name(name: &str) -> Option<(Position, Revision)> {
 
 impl Kept {
     fn of(files: &Files, key: &str) -> Result<Self> {
-        let folder = files.path(SNAPSHOT_FOLDER).join(factlog::file_name(key));
+        let folder = files.path(SNAPSHOT_FOLDER).join(format!("{}.d", factlog::file_name(key)));
         Self::read(files, &folder)
     }
 
@@ -175,8 +175,9 @@ pub(super) fn save(
     json.extend_from_slice(DATA.as_bytes());
     json.extend_from_slice(snapshot.data.as_str().as_bytes());
     let path = kept.path(position, revision);
-    make_folder(&*files.vfs, &files.path(SNAPSHOT_FOLDER))
-        .and_then(|()| make_folder(&*files.vfs, &kept.folder))
+    files
+        .make_folder(&files.path(SNAPSHOT_FOLDER))
+        .and_then(|()| files.make_folder(&kept.folder))
         .and_then(|()| write_whole(&*files.vfs, &path, &sealed(json)))
         .map_err(|error| told(&path, error))?;
     let old = |(at, revision): (&Position, &Revision)| {

@@ -62,9 +62,12 @@ pub(super) fn walk(
         }
         let parsed = if line.is_ended { verified(line.bytes).and_then(parse) } else { None };
         let Some(parsed) = parsed else { break Some((line.offset, "the line is not what was written")) };
+        // In a segment that was written anew, the rest of the batch may be removed. A write that may be torn has such a line
+        // only where a copy leaves positions out, and then an event follows.
+        let is_gap = matches!(parsed, Line::Removed(..)) && line.offset >= stretch.trusted;
         let (first, last, follow) = match &parsed {
             Line::Event(fields) => (fields.position, fields.position, fields.more),
-            Line::Removed(first, last) => (*first, *last, 0),
+            Line::Removed(first, last) => (*first, *last, if is_gap { more } else { 0 }),
         };
         if first.0 != batch_last.0 + 1 {
             break Some((line.offset, "the line's position does not follow the one before it"));
@@ -75,12 +78,12 @@ pub(super) fn walk(
         batch_last = last;
         // Where events of a batch were removed, nothing more is expected of it.
         more = follow;
-        if follow > 0 || !batch.is_empty() {
+        if follow > 0 || is_gap || !batch.is_empty() {
             batch.extend_from_slice(line.bytes);
             batch.push(b'\n');
         }
         let end = line.end();
-        if follow > 0 {
+        if follow > 0 || is_gap {
             continue;
         }
         if batch.is_empty() {

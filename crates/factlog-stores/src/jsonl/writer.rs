@@ -15,10 +15,11 @@ use super::load::Mode;
 use super::lock::lock_within;
 use super::log::{Job, Log, Task};
 use super::mark::Mark;
+use super::runs;
 use super::segment::{Place, SegmentName};
 use super::view::Entry;
 use super::{JsonlOptions, Tuning};
-use crate::vfs::{OpenFile, VfsFile, make_folder};
+use crate::vfs::{OpenFile, VfsFile};
 
 /// Groups in a row before others get their turn.
 const TURN_GROUPS_MAX: usize = 64;
@@ -269,10 +270,9 @@ impl Writer {
                 &written.bytes[day.bytes_from..next.map_or(written.bytes.len(), |next| next.bytes_from)];
             let events =
                 &written.events[day.events_from..next.map_or(written.events.len(), |next| next.events_from)];
-            let outcome = self.write_day(day.date, bytes).and_then(|place| {
+            let outcome = self.write_day(day.date, bytes).map(|place| {
                 let from = u64::from(place.offset).wrapping_sub(day.bytes_from as u64);
                 self.told_of(events, place.segment, from);
-                Ok(())
             });
             if let Err(error) = outcome {
                 // What was written of the days before is there.
@@ -376,7 +376,7 @@ impl Writer {
         let path = name.path(&files.folder);
         let folder = files.folder.join(name.day());
         let create = || -> std::io::Result<Arc<dyn VfsFile>> {
-            make_folder(&*files.vfs, &folder)?;
+            files.make_folder(&folder)?;
             let file = files.vfs.open(&path, OpenFile::CreateNew)?;
             files.vfs.sync_folder(&folder)?;
             Ok(file)
@@ -412,6 +412,23 @@ impl Writer {
         drop(core);
         self.open_active(len)?;
         self.mark()
+    }
+
+    /// Builds the indexes anew, and says what was mended.
+    pub(super) fn repair(&mut self) -> Result<Vec<String>> {
+        let mut mended: Vec<String> = self.log.view().torn.clone().into_iter().collect();
+        runs::forget_older(&self.log.files, u64::MAX);
+        self.reload()?;
+        let tuning = &self.log.files.options.tuning;
+        while self.log.view().tail.len() >= tuning.index_events {
+            let before = self.log.view().tail.len();
+            self.log.index(tuning.index_events, false);
+            if self.log.view().tail.len() == before {
+                return Err(Error::unavailable("the indexes cannot be built: `factlog -v` says why"));
+            }
+        }
+        mended.push(format!("the indexes were built anew, of {} files", self.log.view().runs.len()));
+        Ok(mended)
     }
 
     /// Takes away the space that was written ahead; `always` also what other processes may have.
@@ -482,6 +499,9 @@ impl Writer {
 
     /// Answers everybody who waits with an error.
     fn refuse_all(&mut self, error: &Error) {
+        if matches!(error.kind(), ErrorKind::Stopped) {
+            self.stop(error);
+        }
         let (pending, group) = {
             let mut core = self.log.core();
             (std::mem::take(&mut core.pending), std::mem::take(&mut core.group))
@@ -496,9 +516,6 @@ impl Writer {
                 }
                 Job::Task(task) => task(Err(error.clone())),
             }
-        }
-        if matches!(error.kind(), ErrorKind::Stopped) {
-            self.stop(error);
         }
     }
 

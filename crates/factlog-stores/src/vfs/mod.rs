@@ -141,12 +141,11 @@ pub(crate) fn write_whole(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Resul
     vfs.sync_folder(path.parent().unwrap_or(Path::new(".")))
 }
 
-/// Makes a folder that may be there, and its name in the folder above durable.
+/// Makes a folder that may be there, and its name in the folder above durable: whoever made it may have ended before it was.
 pub(crate) fn make_folder(vfs: &dyn Vfs, path: &Path) -> io::Result<()> {
     match vfs.create_folder(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => match path.parent().filter(|above| !above.as_os_str().is_empty()) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => match path.parent().filter(|above| !above.as_os_str().is_empty()) {
             Some(above) => vfs.sync_folder(above),
             None => vfs.sync_folder(Path::new(".")),
         },

@@ -13,6 +13,9 @@ const ROLE: &str = "FACTLOG_TEST_ROLE";
 
 type Outcome = Result<(), Failed>;
 
+/// A test on the log of a name.
+type OnOne = fn(&str) -> Outcome;
+
 fn main() {
     if let Ok(role) = std::env::var(ROLE) {
         return match role.as_str() {
@@ -34,7 +37,7 @@ fn main() {
             mounted::read_only_disk("log")
         }),
     ];
-    let on_each: [(&str, fn(&str) -> Outcome); 4] = [
+    let on_each: [(&str, OnOne); 4] = [
         ("every_acknowledged_event_survives_100_kills_exactly_once", killed::survives_100_kills),
         (
             "a_projection_that_was_killed_knows_what_one_knows_that_never_stopped",

@@ -82,7 +82,7 @@ pub(super) fn on_a_read_only_disk() {
         drop(log);
         let remounted = Command::new("mount").args(["-o", "remount,ro", "."]).status();
         assert!(remounted.is_ok_and(|status| status.success()), "remounted read-only");
-        let refused = writer::try_open(&other(&name)).expect_err("nothing can be made here");
+        let refused = writer::try_open(other(&name)).expect_err("nothing can be made here");
         assert_eq!(refused.kind(), ErrorKind::Denied, "{refused:?}");
         // What is there is read where SQLite can, and never shown as empty.
         match writer::try_open(&name) {

@@ -4,13 +4,12 @@
 
 use std::borrow::Cow;
 
+use factlog::sealed_line::cut_number;
 use factlog::{
     Event, EventId, EventType, Json, NewEvent, Position, Priority, StreamName, Tag, Text, Timestamp, Version,
 };
 use memchr::{memchr, memchr2};
 use uuid::Uuid;
-
-use super::CRC_TAIL_BYTES;
 
 /// What a line is.
 #[derive(Debug)]
@@ -55,23 +54,6 @@ pub(crate) struct Fields<'a> {
 pub(crate) enum GroupKey<'a> {
     Stamp(&'a str),
     First(u64),
-}
-
-/// A line without its checksum, if that is right.
-pub(crate) fn verified(line: &[u8]) -> Option<&[u8]> {
-    let at = line.len().checked_sub(CRC_TAIL_BYTES)?;
-    let (body, tail) = line.split_at(at);
-    let hex = tail.strip_prefix(b",\"crc\":\"")?.strip_suffix(b"\"}")?;
-    let mut crc: u32 = 0;
-    for digit in hex {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        crc = crc << 4 | u32::from(value);
-    }
-    (crc32fast::hash(body) == crc).then_some(body)
 }
 
 /// Reads a line whose checksum is right; none where the layout is not ours.
@@ -130,16 +112,6 @@ pub(crate) fn parse_legible(body: &[u8]) -> Option<GroupKey<'_>> {
     timestamp(fields.recorded_at)?;
     let group = cut_number(&mut rest.0, ",\"group\":");
     Some(group.map_or(GroupKey::Stamp(fields.recorded_at), GroupKey::First))
-}
-
-/// Takes `NAME` and a number from the end of a text. Data cannot end so: what it has stands in braces.
-fn cut_number(text: &mut &str, name: &str) -> Option<u64> {
-    let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let (before, number) = text.split_at(text.len() - digits);
-    let before = before.strip_suffix(name)?;
-    let number = number.parse().ok()?;
-    *text = before;
-    Some(number)
 }
 
 /// What is left of a line.

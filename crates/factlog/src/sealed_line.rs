@@ -1,0 +1,70 @@
+//! A line of a plain-text log: the wire form with a checksum behind it.
+
+use std::borrow::Cow;
+
+/// Bytes of `,"crc":"00000000"}`.
+const CRC_TAIL_BYTES: usize = 18;
+
+/// A line without its checksum, which is CRC-32 over all that stands before it; none where that is wrong, or missing.
+///
+/// ```
+/// let line = br#"{"removed":[1,2],"crc":"0e5f6b4d"}"#;
+/// assert!(factlog::sealed_line::verified(line).is_none());
+/// ```
+pub fn verified(line: &[u8]) -> Option<&[u8]> {
+    let (body, tail) = split(line)?;
+    let hex = tail.strip_prefix(b",\"crc\":\"")?.strip_suffix(b"\"}")?;
+    let mut crc: u32 = 0;
+    for digit in hex {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        crc = crc << 4 | u32::from(value);
+    }
+    (crc32fast::hash(body) == crc).then_some(body)
+}
+
+fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    line.split_at_checked(line.len().checked_sub(CRC_TAIL_BYTES)?)
+}
+
+/// What a line of JSON is to a reader who wants events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsealed<'a> {
+    /// An event, in its wire form.
+    Event(Cow<'a, str>),
+    /// It stands where events were removed.
+    Removed,
+    /// Its checksum is wrong.
+    Damaged,
+}
+
+/// Takes the marks of a plain-text log off a line; another line stays as it is.
+pub fn unsealed(line: &str) -> Unsealed<'_> {
+    let is_sealed = split(line.as_bytes())
+        .is_some_and(|(_, tail)| tail.starts_with(b",\"crc\":\"") && tail.ends_with(b"\"}"));
+    if !is_sealed {
+        return Unsealed::Event(Cow::Borrowed(line));
+    }
+    let Some(mut body) = verified(line.as_bytes()).and_then(|body| std::str::from_utf8(body).ok()) else {
+        return Unsealed::Damaged;
+    };
+    if body.starts_with("{\"removed\":") {
+        return Unsealed::Removed;
+    }
+    cut_number(&mut body, ",\"group\":");
+    cut_number(&mut body, ",\"more\":");
+    Unsealed::Event(Cow::Owned(format!("{body}}}")))
+}
+
+/// Takes a name and a number from the end of a text. The data of an event cannot end so: what it has stands in braces.
+pub fn cut_number(text: &mut &str, name: &str) -> Option<u64> {
+    let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (before, number) = text.split_at(text.len() - digits);
+    let before = before.strip_suffix(name)?;
+    let number = number.parse().ok()?;
+    *text = before;
+    Some(number)
+}
