@@ -68,8 +68,8 @@ mod given;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "schema")]
-pub mod sealed_line;
 mod schema;
+pub mod sealed_line;
 
 pub use aggregate::{Aggregate, Remembering};
 pub use batch::{Appended, AppendedEvent, Batch, Condition, Expect, IntoBatch, Stamp, Stamps, TypedEvent};

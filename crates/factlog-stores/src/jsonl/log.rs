@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::JoinHandle;
 
 use factlog::{Error, Position, Result, StreamName, Timestamp, Version};
 use tokio::sync::{oneshot, watch};
@@ -67,6 +68,7 @@ pub(super) struct Log {
     /// None once the store is closed.
     published: Mutex<Option<watch::Sender<Position>>>,
     pub(super) is_indexing: AtomicBool,
+    indexer: Mutex<Option<JoinHandle<()>>>,
     commit_us: AtomicU64,
     committed_at: AtomicI64,
 }
@@ -119,6 +121,7 @@ impl Log {
             published: Mutex::new(Some(watch::Sender::new(view.head))),
             view: RwLock::new(Arc::new(view)),
             is_indexing: AtomicBool::new(false),
+            indexer: Mutex::new(None),
             commit_us: AtomicU64::new(0),
             committed_at: AtomicI64::new(0),
             files,
@@ -264,14 +267,25 @@ impl Log {
         }
         let shared = Arc::clone(log);
         let started = std::thread::Builder::new().name("factlog-index".into()).spawn(move || {
-            while shared.view().tail.len() >= enough && !shared.is_closed() {
+            while shared.view().tail.len() >= enough && !shared.core().is_closing {
                 shared.index(enough, false);
             }
             shared.is_indexing.store(false, Ordering::Relaxed);
         });
-        if let Err(error) = started {
-            tracing::warn!(%error, "the newest events are not indexed");
-            log.is_indexing.store(false, Ordering::Relaxed);
+        match started {
+            Ok(thread) => *log.indexer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread),
+            Err(error) => {
+                tracing::warn!(%error, "the newest events are not indexed");
+                log.is_indexing.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits for the index that is being made.
+    pub(super) fn finish_indexing(&self) {
+        let thread = self.indexer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that makes indexes has panicked");
         }
     }
 

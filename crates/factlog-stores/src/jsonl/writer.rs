@@ -521,6 +521,7 @@ impl Writer {
 
     /// Leaves the log as a person would want to find it.
     fn finish(&mut self) {
+        self.log.finish_indexing();
         if self.groups == 0 || self.log.core().stopped.is_some() {
             return;
         }
