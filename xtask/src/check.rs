@@ -23,11 +23,14 @@ fn formatting() -> Result<()> {
         return step::missing("formatting", "rustfmt", "rustup component add rustfmt");
     }
     step::run("formatting", &mut step::cargo(["fmt", "--all", "--check"]))?;
-    if !step::root().join("bench/Cargo.toml").exists() {
-        return Ok(());
+    for beside in ["bench", "fuzz"] {
+        let manifest = format!("{beside}/Cargo.toml");
+        if step::root().join(&manifest).exists() {
+            let check = ["fmt", "--check", "--manifest-path", &manifest];
+            step::run(&format!("formatting of {beside}"), &mut step::cargo(check))?;
+        }
     }
-    let bench = ["fmt", "--check", "--manifest-path", "bench/Cargo.toml"];
-    step::run("formatting of bench", &mut step::cargo(bench))
+    Ok(())
 }
 
 fn lints() -> Result<()> {

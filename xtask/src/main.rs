@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod fuzz;
 mod readme;
 mod step;
 mod test;
@@ -27,6 +28,8 @@ Usage: cargo xtask COMMAND
     --test NAME,...      only these tests
     --seconds N          how long each measurement lasts
     --from FILE          measure nothing: write the page from these result lines
+  fuzz [TARGET...]  give all readers of bytes, or these, bytes of all kinds (needs a nightly toolchain)
+    --seconds N          how long each target runs (60)
   help              this text
 ";
 
@@ -50,6 +53,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ["test", "--", passed_on @ ..] => test::runner(passed_on),
         ["readme"] => readme::run(),
         ["bench", options @ ..] => bench::run(options),
+        ["fuzz", options @ ..] => fuzz::run(options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

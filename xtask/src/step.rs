@@ -86,6 +86,12 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
+/// Where the workspace is built: what is built there may be used by the workspaces beside it.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let metadata = cargo_metadata::MetadataCommand::new().current_dir(root()).no_deps().exec();
+    Ok(metadata.context("cargo does not say where it builds")?.target_directory.into_std_path_buf())
+}
+
 fn cannot_start(command: &Command) -> String {
     format!("cannot start `{}`", command_line(command))
 }

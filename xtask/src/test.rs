@@ -12,8 +12,19 @@ pub(crate) fn run() -> Result<()> {
     check::without_house_rules()?;
     step::run("build", step::cargo(["build", "--all-targets"]).args(EVERYTHING))?;
     step::run("documentation tests", step::cargo(["test", "--doc"]).args(EVERYTHING))?;
+    kept_inputs()?;
     readme::commands()?;
     runner(&[])
+}
+
+/// The inputs that are kept for fuzzing, each given to its target by an ordinary test.
+fn kept_inputs() -> Result<()> {
+    let manifest = ["--manifest-path", "fuzz/Cargo.toml", "--no-default-features", "--locked", "--quiet"];
+    let target = step::target_folder()?;
+    step::run(
+        "inputs of fuzzing",
+        step::cargo(["test", "--tests"]).args(manifest).arg("--target-dir").arg(target),
+    )
 }
 
 /// The test runner alone, given these arguments: cargo-nextest where it is installed, `cargo test` elsewhere.

@@ -101,6 +101,40 @@ fn many(scene: &Scene, count: usize) -> PathBuf {
     path
 }
 
+/// Story: one letter of a column's name had become another byte, and nothing of the file went in, nor of the files after it.
+#[tokio::test]
+async fn a_column_with_a_name_that_is_no_text_keeps_no_event_out() {
+    let scene = Scene::new();
+    let path = many(&scene, 3);
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("ALTER TABLE events ADD COLUMN odd_name TEXT").unwrap();
+    connection.close().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(8).position(|part| part == b"odd_name").unwrap();
+    bytes[at] = 0xff;
+    std::fs::write(&path, bytes).unwrap();
+
+    let imported = import(&scene, &path).await;
+
+    assert_eq!((imported.appended, rejected(&imported)), (3, Vec::new()), "{imported:?}");
+}
+
+/// Story: a view has no rows with numbers, and the error of that ended the import of all files.
+#[tokio::test]
+async fn a_view_in_the_place_of_the_table_is_named() {
+    let scene = Scene::new();
+    let path = many(&scene, 3);
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch("ALTER TABLE events RENAME TO other; CREATE VIEW events AS SELECT * FROM other")
+        .unwrap();
+    connection.close().unwrap();
+
+    let imported = import(&scene, &path).await;
+
+    assert_eq!((imported.appended, rejected(&imported).len()), (0, 1), "{imported:?}");
+}
+
 /// Story (D6): agent 1 and task 1 were one aggregate there, with one sequence of versions.
 #[tokio::test]
 async fn d6_agent_1_and_task_1_are_two_streams_and_rows_keep_all_they_say() {

@@ -18,6 +18,8 @@ pub mod vfs;
 
 use factlog::{EventLog, MemoryStore, Result};
 
+#[cfg(feature = "simulation")]
+pub use jsonl::fuzzing;
 pub use jsonl::{JsonlOptions, JsonlStore, Tuning};
 pub use sqlite::{SqliteOptions, SqliteStore, Sync};
 pub use url::StoreUrl;

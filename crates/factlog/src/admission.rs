@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::limits::POSITION_MAX;
 use crate::removal::RemovedData;
 use crate::{
     Appended, AppendedEvent, Batch, Condition, Error, EventId, Expect, Filter, NewEvent, Position, Result,
@@ -143,6 +144,10 @@ fn stamp(batch: &Batch, ledger: &mut impl Ledger, now: Timestamp) -> Result<Admi
             }
         };
         let version = before.next();
+        if version.0 > POSITION_MAX {
+            let said = format!("the stream {} is full: versions stay below 2^53", event.stream);
+            return Err(Error::invalid(said));
+        }
         last = Some((&event.stream, version));
         stamps.push(Stamp { position, version, recorded_at });
     }
@@ -158,7 +163,8 @@ fn check_kept(batch: &Batch, kept: &[Stamp], ledger: &mut impl Ledger) -> Result
             Some(version) => *version,
             None => ledger.version(&event.stream)?,
         };
-        if stamp.position <= position || stamp.position > Position::MAX || stamp.version <= version {
+        let is_in_bounds = stamp.position <= Position::MAX && stamp.version.0 <= POSITION_MAX;
+        if stamp.position <= position || stamp.version <= version || !is_in_bounds {
             return Err(Error::conflict(format!(
                 "position {} and version {} of {} cannot be kept: the log is at position {position}, the stream at \
                  version {version}",

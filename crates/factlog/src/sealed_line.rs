@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::limits::POSITION_MAX;
+
 /// Bytes of `,"crc":"00000000"}`.
 const CRC_TAIL_BYTES: usize = 18;
 
@@ -64,7 +66,7 @@ pub fn cut_number(text: &mut &str, name: &str) -> Option<u64> {
     let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
     let (before, number) = text.split_at(text.len() - digits);
     let before = before.strip_suffix(name)?;
-    let number = number.parse().ok()?;
+    let number = number.parse().ok().filter(|number| *number <= POSITION_MAX)?;
     *text = before;
     Some(number)
 }

@@ -55,8 +55,7 @@ pub(crate) fn commands() -> Result<()> {
 
 /// The folder of the built programs, then whatever the caller searches.
 fn search_path() -> Result<OsString> {
-    let metadata = cargo_metadata::MetadataCommand::new().current_dir(step::root()).no_deps().exec()?;
-    let built = metadata.target_directory.join("debug").into_std_path_buf();
+    let built = step::target_folder()?.join("debug");
     let program = built.join("factlog");
     ensure!(program.exists(), "{} is not there\nhint: cargo build --package factlog-cli", program.display());
     let others = env::var_os("PATH").unwrap_or_default();

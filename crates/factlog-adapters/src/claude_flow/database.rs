@@ -102,7 +102,7 @@ fn judge(connection: &Connection) -> rusqlite::Result<Judged> {
             };
             return Ok(Judged::Other(reason));
         }
-        let said: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        let said = connection.query_row("PRAGMA integrity_check(1)", [], lossy)?;
         Ok(if said == "ok" { Judged::Whole } else { Judged::Damaged(said) })
     });
     match judged {
@@ -113,11 +113,27 @@ fn judge(connection: &Connection) -> rusqlite::Result<Judged> {
 
 fn columns(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare("SELECT name FROM pragma_table_info('events')")?;
-    statement.query_map([], |row| row.get(0))?.collect()
+    statement.query_map([], lossy)?.collect()
 }
 
+/// The text of a row; in a damaged file it may be no UTF-8.
+fn lossy(row: &Row<'_>) -> rusqlite::Result<String> {
+    let text = row.get_ref(0)?.as_bytes().unwrap_or_default();
+    Ok(String::from_utf8_lossy(text).into_owned())
+}
+
+/// Whether the file is to blame. Damage has many errors: a table may be a view, an index may need a function that is not there.
 fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    !matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::CannotOpen
+                | ErrorCode::DiskFull
+                | ErrorCode::OutOfMemory
+                | ErrorCode::PermissionDenied
+                | ErrorCode::SystemIoFailure
+        )
+    )
 }
 
 /// The rows of a whole database: first the events, then the snapshots.

@@ -94,9 +94,9 @@ impl Loaded {
         let file = files.segment(segment)?;
         let len = file.len().map_err(|error| told(&path, error))?;
         let marked = mark.filter(|mark| mark.segment == Some(segment)).map(|mark| mark.bytes);
-        let trusted = if is_last { marked.unwrap_or(0).max(from) } else { len };
         // Who does not hold the lock sees no more than what was told.
         let is_end = mode == Mode::Look && marked.is_some();
+        let trusted = if is_last || is_end { marked.unwrap_or(0).max(from) } else { len };
         let seen = marked.filter(|_| is_end).map_or(len, |marked| marked.min(len));
         let stretch = Stretch { segment, from, len: seen, trusted, after: self.heads.position };
         let Self { view, heads, .. } = self;

@@ -103,11 +103,13 @@ impl Log {
                 loaded?
             }
             (Some(file), _) => {
-                // Nobody writes while everything is looked at.
-                super::lock::lock_within(file, files.options.lock_wait).map_err(told)??;
+                // After a power cut the mark may say less than what is there. Who writes has told of everything.
+                let is_alone = file.try_lock().unwrap_or(false);
                 let mark = Mark::read(&**file).map_err(told)?;
-                let loaded = load(&files, mark, mode);
-                file.unlock().map_err(told)?;
+                let loaded = load(&files, mark, if is_alone { Mode::Inspect } else { Mode::Look });
+                if is_alone {
+                    file.unlock().map_err(told)?;
+                }
                 (loaded?, mark)
             }
             (None, _) => (load(&files, None, mode)?, None),

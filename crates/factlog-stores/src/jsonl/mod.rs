@@ -7,6 +7,8 @@
 mod check;
 mod create;
 mod files;
+#[cfg(feature = "simulation")]
+pub mod fuzzing;
 mod group;
 mod index;
 mod ledger;

@@ -141,7 +141,7 @@ fn finish(files: &Files, view: &View, removals: &Removals) -> Result<()> {
     let Some(said) = said(files, view, begun)? else { return done.write(files) };
     let removal = Removal { filter: said.filter, through: said.through, archive: said.archive };
     let filter = removal.effective_filter();
-    let last = removal.through.min(Position(begun.position.0 - 1));
+    let last = removal.through.min(before(begun));
     let mut versions: HashMap<StreamName, Version> = load::versions(files)?;
     let mut gone = BTreeSet::new();
     query::each(files, view, &filter, Position::START, |event| {
@@ -164,10 +164,15 @@ fn finish(files: &Files, view: &View, removals: &Removals) -> Result<()> {
     done.write(files)
 }
 
+/// The last position that a removal may reach to. The note has no checksum, so its own may be any number.
+fn before(begun: &Begun) -> Position {
+    Position(begun.position.0.saturating_sub(1))
+}
+
 /// What the log says of a removal that was begun; none when the event was never recorded.
 fn said(files: &Files, view: &View, begun: &Begun) -> Result<Option<RemovedData>> {
     let mut said = None;
-    let after = Position(begun.position.0 - 1);
+    let after = before(begun);
     let filter = Filter { ids: vec![begun.id], ..Filter::all() };
     query::each(files, view, &filter, after, |event: &Event| {
         said = event.data.to().ok();

@@ -52,7 +52,9 @@ fn file_name(position: Position, revision: Revision) -> String {
 
 fn parse_name(name: &str) -> Option<(Position, Revision)> {
     let (position, revision) = name.strip_suffix(".json")?.split_once('-')?;
-    Some((Position(position.parse().ok()?), Revision(revision.parse().ok()?)))
+    let (position, revision) = (Position(position.parse().ok()?), Revision(revision.parse().ok()?));
+    // The file is looked for by the name that it should have.
+    (file_name(position, revision) == name).then_some((position, revision))
 }
 
 impl Kept {
@@ -161,7 +163,10 @@ pub(super) fn save(
     if let (Keep::Newest, Some(newest)) = (keep, newest) {
         return Err(older_snapshot(&snapshot.key, position, newest));
     }
-    let revision = Revision(kept.last.0 + 1);
+    let revision = kept.last.0.checked_add(1).map(Revision).ok_or_else(|| {
+        Error::corrupt(kept.folder.display().to_string(), "the number of saves is none that was reached")
+            .with_hint("delete the folder: what it remembers is built again from the events")
+    })?;
     let head = Head {
         key: snapshot.key.clone(),
         position,

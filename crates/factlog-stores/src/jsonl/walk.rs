@@ -67,7 +67,7 @@ pub(super) fn walk(
         let is_gap = matches!(parsed, Line::Removed(..)) && line.offset >= stretch.trusted;
         let (first, last, follow) = match &parsed {
             Line::Event(fields) => (fields.position, fields.position, fields.more),
-            Line::Removed(first, last) => (*first, *last, if is_gap { more } else { 0 }),
+            Line::Removed(first, last) => (*first, *last, 0),
         };
         if first.0 != batch_last.0 + 1 {
             break Some((line.offset, "the line's position does not follow the one before it"));
@@ -100,8 +100,12 @@ pub(super) fn walk(
         walked.rest = Rest::Damaged(files.damage(segment, walked.end, &said));
     }
     if bad.is_some() || unfinished {
-        let (offset, what) = bad.unwrap_or((stretch.len, "the last batch is not whole"));
-        walked.rest = judge(files, stretch, offset, unfinished, what)?;
+        let (offset, what) = bad.unwrap_or((walked.end, "the last batch is not whole"));
+        walked.rest = if walked.end < stretch.trusted {
+            Rest::Damaged(files.damage(segment, offset, what))
+        } else {
+            judge(files, stretch, offset, unfinished, what)?
+        };
     }
     Ok(walked)
 }
@@ -124,7 +128,7 @@ fn show(
     Ok(())
 }
 
-/// Tells what stands from the first bad byte on.
+/// Tells what stands from the first bad byte on, where that was not synced.
 fn judge(files: &Files, stretch: Stretch, offset: u64, unfinished: bool, what: &str) -> Result<Rest> {
     let damaged = || Ok(Rest::Damaged(files.damage(stretch.segment, offset, what)));
     let path = stretch.segment.path(&files.folder);
@@ -142,10 +146,7 @@ fn judge(files: &Files, stretch: Stretch, offset: u64, unfinished: bool, what: &
             return damaged();
         }
     }
-    if is_blank && !unfinished {
-        return if offset < stretch.trusted { damaged() } else { Ok(Rest::Clean) };
-    }
-    if offset < stretch.trusted { damaged() } else { Ok(Rest::Torn) }
+    Ok(if is_blank && !unfinished { Rest::Clean } else { Rest::Torn })
 }
 
 /// Which write a line is of, as far as that can be read: holes in a line cannot make another time of it.

@@ -31,7 +31,7 @@ pub(super) struct Model {
 #[derive(Debug, Clone)]
 pub(super) enum Maybe {
     Batch(Batch),
-    Removal(Removal, u64),
+    Removal(Box<(Removal, u64)>),
 }
 
 /// The snapshots of a key.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use factlog::{
     Event, Filter, Json, Keep, Position, REMOVED_TYPE, RETENTION_STREAM, Read, RemovedData, Result, Snapshot,
     Stamps, Store, StreamName,
 };
-use factlog_stores::JsonlStore;
+use factlog_stores::{JsonlStore, Open};
 
 use super::model::{Maybe, Model};
 use super::world::{Said, World, again};
@@ -30,6 +31,9 @@ impl World {
     /// Opens the log on a good disk; everything that is certain must be there, and of the rest all or nothing.
     pub(super) async fn verify(&mut self) -> JsonlStore {
         self.is_troubled = false;
+        if self.model.head > 0 && self.random.bool() {
+            self.inspect().await;
+        }
         let store = self.open().expect("the log opens again");
         let events = read_all(&store, Filter::all()).await.expect("the log is read");
         self.resolve(&events);
@@ -41,10 +45,21 @@ impl World {
         store
     }
 
+    /// Looks at the log as it was left, without a change to it: what was acknowledged shows.
+    async fn inspect(&self) {
+        let disk = Arc::new(self.disk.clone());
+        let store = JsonlStore::open_on(disk, &self.options, Open::Inspect).expect("the log is looked at");
+        let events = read_all(&store, Filter::all()).await.expect("the log is read as it was left");
+        let newest = events.last().map_or(0, |event| event.position.0);
+        let due = self.model.events.keys().next_back().copied().unwrap_or(0);
+        assert!(newest >= due, "a look shows the log up to {newest}, and {due} was acknowledged");
+    }
+
     /// Opens the log once more: nothing has changed.
     pub(super) async fn verify_again(&mut self) {
         let store = self.open().expect("the log opens a second time");
         let events = read_all(&store, Filter::all()).await.expect("the log is read");
+        self.resolve(&events);
         let due: Vec<Event> = self.model.events.values().cloned().collect();
         same(&events, &due, "the log is the same when it is opened again");
         let report = store.check().await.expect("the log is checked");
@@ -57,7 +72,7 @@ impl World {
             let found = events.iter().find(|event| event.position.0 == position);
             let told =
                 found.unwrap_or_else(|| panic!("position {position}, which told of a removal, is gone"));
-            assert_eq!(tells(told), Some((&removal, count)).map(data), "what was removed is told");
+            assert_eq!(tells(told), Some(data((&removal, count))), "what was removed is told");
             self.model.put_below(told.clone());
         }
         let mut maybe = std::mem::take(&mut self.model.maybe);
@@ -66,7 +81,7 @@ impl World {
         while let Some(first) = new.peek() {
             let is_it = |maybe: &Maybe| match maybe {
                 Maybe::Batch(batch) => batch.events()[0].id == first.id,
-                Maybe::Removal(removal, count) => tells(first) == Some(data((removal, *count))),
+                Maybe::Removal(removal) => tells(first) == Some(data((&removal.0, removal.1))),
             };
             let index = maybe.iter().position(is_it);
             let index =
@@ -76,9 +91,9 @@ impl World {
                     after.record(&batch, first.recorded_at);
                     new.nth(batch.events().len() - 1);
                 }
-                Maybe::Removal(removal, _) => {
+                Maybe::Removal(removal) => {
                     assert_eq!(first.position.0, after.head + 1, "positions are dense");
-                    after.remove(&removal);
+                    after.remove(&removal.0);
                     after.put(new.next().unwrap().clone());
                 }
             }
@@ -151,7 +166,7 @@ impl World {
         assert!(infos.iter().all(|info| self.model.snapshots.contains_key(&info.key)), "{infos:?}");
     }
 
-    fn compare_archives(&self) {
+    pub(super) fn compare_archives(&self) {
         for (folder, ids) in &self.model.archived {
             let files = self.files_below(Path::new(folder));
             for id in ids {

@@ -5,21 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factlog::{
-    Appended, Batch, Error, ErrorKind, Event, EventId, Expect, Filter, Json, Keep, NewEvent, Position, Read,
-    Removal, Removed, Result, Revision, Snapshot, Store, StreamName, Timestamp, Version,
+    Appended, Batch, Error, ErrorKind, Event, Json, Keep, Position, Read, Removal, Removed, Result, Revision,
+    Snapshot, Store, StreamName,
 };
 use factlog_stores::vfs::Vfs;
 use factlog_stores::vfs::simulated::SimulatedDisk;
 use factlog_stores::{JsonlOptions, JsonlStore, Open, Tuning};
 use fastrand::Rng;
 
-use super::model::{Draft, Maybe, Model};
+use super::model::{Maybe, Model};
 use super::verify::same;
 
-const STREAMS: [&str; 4] = ["task-1", "task-2", "agent-7", "note"];
-const TYPES: [&str; 3] = ["task:created", "task:done", "noted"];
 const KEYS: [&str; 2] = ["projection/agents", "follower/mailer"];
-const DAY_MICROS: i64 = 86_400_000_000;
 
 pub(super) struct World {
     pub(super) disk: SimulatedDisk,
@@ -44,7 +41,7 @@ pub(super) enum Said {
 }
 
 /// What a batch of an append should be told.
-enum Due {
+pub(super) enum Due {
     New,
     /// New, unless the clock has gone past the times that it keeps.
     NewUnlessLate,
@@ -190,102 +187,23 @@ impl World {
         }
     }
 
-    /// A batch, and what it should be told.
-    fn batch(&mut self, draft: &mut Draft, is_mixed: bool, is_last: bool) -> (Batch, Due) {
-        match self.random.u8(0..16) {
-            0 if !self.model.recorded.is_empty() => {
-                let index = self.random.usize(..self.model.recorded.len());
-                (again(&self.model.recorded[index]), Due::Repeated)
-            }
-            1 if !self.model.lost.is_empty() => {
-                let batch = self.model.lost.swap_remove(0);
-                Model::place(draft, &batch);
-                (batch, Due::New)
-            }
-            2 | 3 if is_last => {
-                let batch = self.kept(draft, is_mixed);
-                let is_certain = !is_mixed && self.model.tellers.is_empty();
-                (batch, if is_certain { Due::New } else { Due::NewUnlessLate })
-            }
-            4 => {
-                let event = self.event();
-                let version = draft.versions.get(&event.stream).copied().unwrap_or(0);
-                let stream = event.stream.clone();
-                let wrong = Expect::Version(Version(version + self.random.u64(1..3)));
-                (Batch::new(vec![event]).unwrap().expect(stream, wrong).unwrap(), Due::Conflict)
-            }
-            kind => {
-                let events: Vec<_> = (0..self.random.usize(1..=4)).map(|_| self.event()).collect();
-                let stream = events[0].stream.clone();
-                let version = draft.versions.get(&stream).copied().unwrap_or(0);
-                let mut batch = Batch::new(events).unwrap();
-                if kind < 8 {
-                    batch = batch.expect(stream, Expect::Version(Version(version))).unwrap();
-                }
-                Model::place(draft, &batch);
-                (batch, Due::New)
-            }
-        }
-    }
-
-    /// Events of another log, with their stamps: some were left out there.
-    fn kept(&mut self, draft: &Draft, is_mixed: bool) -> Batch {
-        let mut at = draft.clone();
-        let now = self.disk.now().as_micros() + i64::from(is_mixed) * 1_000_000;
-        let mut time = self.model.recorded_at.map_or(now, |last| last.as_micros().max(now));
-        let mut events = Vec::new();
-        for _ in 0..self.random.usize(1..=4) {
-            let fact = self.event();
-            let gap = if self.random.bool() { 0 } else { self.random.u64(1..4) };
-            at.head += 1 + gap;
-            let version = at.versions.entry(fact.stream.clone()).or_default();
-            *version += 1 + self.random.u64(0..=gap);
-            let most = if self.random.u8(0..8) == 0 { DAY_MICROS } else { 1_000 };
-            time += self.random.i64(0..most);
-            let recorded_at = Timestamp::from_micros(time).unwrap();
-            events.push(Event { position: Position(at.head), version: Version(*version), recorded_at, fact });
-        }
-        Batch::kept(events).unwrap()
-    }
-
-    fn event(&mut self) -> NewEvent {
-        let random = &mut self.random;
-        let stream = STREAMS[random.usize(..STREAMS.len())];
-        let data = serde_json::json!({ "n": random.u32(..), "text": "x".repeat(random.usize(0..200)) });
-        let event = NewEvent::new(stream, TYPES[random.usize(..TYPES.len())], data).unwrap();
-        // A version 7 by its time, or any other id.
-        let (time, rest) = (self.disk.now().as_micros() as u128 / 1_000, random.u128(..));
-        let id = if random.bool() { uuid(time << 80 | rest >> 48, 7) } else { uuid(rest, 4) };
-        event.with_id(id)
-    }
-
-    fn removal(&mut self) -> Removal {
-        let filter = match self.random.u8(0..3) {
-            0 => Filter::all(),
-            1 => Filter::stream(STREAMS[self.random.usize(..STREAMS.len())].parse().unwrap()),
-            _ => Filter::types([TYPES[self.random.usize(..TYPES.len())]]).unwrap(),
-        };
-        let through = Position(self.random.u64(0..=self.model.head));
-        Removal { filter, through, archive: None }
-    }
-
     pub(super) async fn remove(&mut self, store: &JsonlStore, into_archive: bool) -> Said {
         let removal = self.removal();
-        self.remove_by(store, removal, into_archive).await
+        // Sometimes into the folder of the archive before.
+        self.archives += u32::from(into_archive && (self.archives == 0 || self.random.u8(0..4) > 0));
+        let folder = PathBuf::from(format!("/archive-{}", self.archives));
+        self.remove_by(store, removal, into_archive.then_some(folder)).await
     }
 
     pub(super) async fn remove_by(
         &mut self,
         store: &JsonlStore,
         mut removal: Removal,
-        into_archive: bool,
+        archive: Option<PathBuf>,
     ) -> Said {
         let gone = self.model.matching(&removal);
         let count = gone.len() as u64;
-        let outcome = if into_archive {
-            // Sometimes into the folder of the archive before.
-            self.archives += u32::from(self.archives == 0 || self.random.u8(0..4) > 0);
-            let folder = PathBuf::from(format!("/archive-{}", self.archives));
+        let outcome = if let Some(folder) = archive {
             removal.archive = Some(folder.display().to_string());
             let outcome = store.move_into(&removal, &folder).await.map(|moved| moved.removed);
             if outcome.is_ok() {
@@ -318,7 +236,7 @@ impl World {
             Err(error) => {
                 let said = self.said(&error, "remove");
                 if said == Said::Unknown && count > 0 {
-                    self.model.maybe.push(Maybe::Removal(removal.clone(), count));
+                    self.model.maybe.push(Maybe::Removal(Box::new((removal.clone(), count))));
                 }
                 said
             }
@@ -452,11 +370,6 @@ impl World {
 /// The same events, to be recorded now.
 pub(super) fn again(batch: &Batch) -> Batch {
     Batch::new(batch.events().to_vec()).unwrap()
-}
-
-fn uuid(bits: u128, version: u128) -> EventId {
-    let bits = bits & !(0xf << 76) & !(0b11 << 62) | version << 76 | 0b10 << 62;
-    EventId(uuid::Uuid::from_u128(bits))
 }
 
 fn shown(batch: &Batch) -> String {

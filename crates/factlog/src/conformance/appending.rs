@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Backend, batch, fact, fill, open, positions};
+use crate::limits::POSITION_MAX;
 use crate::{
     Batch, Condition, ErrorKind, Event, EventId, Expect, Filter, Json, NewEvent, Position, Priority,
     StreamName, Timestamp, Version,
@@ -351,6 +352,31 @@ pub async fn kept_stamps_behind_the_head_are_refused(backend: Arc<dyn Backend>) 
     };
     let behind = Batch::kept(vec![event]).unwrap();
     assert_eq!(log.append(behind).await.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+/// Story: a line of a tree said version 2^64-1, which was kept, and the next append to its stream had no version to go on
+/// at: it panicked, or began again at 0.
+pub async fn versions_stay_below_2_to_the_53(backend: Arc<dyn Backend>) {
+    let log = open(&backend).await;
+    let at = |position, version| {
+        let fact = fact("task-1", "task:noted", position);
+        let recorded_at = "2026-01-01T00:00:00Z".parse().unwrap();
+        Batch::kept(vec![Event {
+            position: Position(position),
+            version: Version(version),
+            recorded_at,
+            fact,
+        }])
+        .unwrap()
+    };
+    for version in [POSITION_MAX + 1, u64::MAX] {
+        assert_eq!(log.append(at(3, version)).await.unwrap_err().kind(), ErrorKind::Conflict);
+    }
+    log.append(at(3, POSITION_MAX)).await.unwrap();
+    let refused = log.append(fact("task-1", "task:noted", 2)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert_eq!(log.read(Filter::all()).collect().await.unwrap()[0].version, Version(POSITION_MAX));
+    assert_eq!(log.check().await.unwrap().problems, Vec::<String>::new());
 }
 
 pub async fn appends_after_close_are_refused(backend: Arc<dyn Backend>) {

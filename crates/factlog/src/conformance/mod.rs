@@ -77,6 +77,7 @@ macro_rules! conformance {
             every_field_of_the_envelope_comes_back,
             kept_stamps_are_kept,
             kept_stamps_behind_the_head_are_refused,
+            versions_stay_below_2_to_the_53,
             appends_after_close_are_refused,
             a_log_that_is_opened_again_goes_on_where_it_stopped,
             pages_go_both_ways_and_meet,

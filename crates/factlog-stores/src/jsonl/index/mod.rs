@@ -1,6 +1,7 @@
 //! What makes events quick to find. All of it is derived: it is built again where it is missing or not believed.
 
 mod blocks;
+mod filter;
 mod recent;
 mod run;
 mod terms;

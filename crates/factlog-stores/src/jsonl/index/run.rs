@@ -2,31 +2,34 @@
 //!
 //! | part | of |
 //! |---|---|
-//! | header | 17 numbers: what it covers, and where the parts are |
+//! | header | 18 numbers: what it covers, and where the parts are |
 //! | segments | day, number, first event of each |
 //! | types | the names of all types, unless they are too many |
 //! | offsets | where each line begins, four bytes an event |
 //! | positions | eight bytes an event; none where they have no gaps |
 //! | terms | sorted: a term's number, and its one event or where its events are listed |
 //! | postings | lists of events, as differences |
+//! | filter | which terms there may be |
 //!
 //! It is written without a sync: one that was lost is built again.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use factlog::Position;
+use factlog::limits::POSITION_MAX;
 
 use super::blocks::{self, blocked, file_bytes};
+use super::filter::Filter;
 use super::terms::{self, TermHasher};
 use crate::jsonl::line::{Fields, unescaped};
 use crate::jsonl::segment::{Place, SegmentName};
 use crate::vfs::VfsFile;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"FLINDEX1");
-const HEADER_NUMBERS: usize = 17;
+const HEADER_NUMBERS: usize = 18;
 const HEADER_BYTES: u64 = HEADER_NUMBERS as u64 * 8;
 /// Bytes of a term: its number, then an event or a place in the postings, then how many events.
 const TERM_BYTES: u64 = 16;
@@ -122,6 +125,12 @@ impl Builder {
         contents.extend_from_slice(&terms);
         let postings_at = contents.len();
         contents.extend_from_slice(&postings);
+        let filter_at = contents.len();
+        let mut filter = Filter::of(terms.len() / TERM_BYTES as usize);
+        for entry in terms.chunks_exact(TERM_BYTES as usize) {
+            filter.add(entry[..8].try_into().map_or(0, u64::from_le_bytes));
+        }
+        contents.extend_from_slice(&filter.to_bytes());
         let header = [
             MAGIC,
             self.positions.len() as u64,
@@ -140,6 +149,7 @@ impl Builder {
             postings_at as u64,
             contents.len() as u64,
             self.after.0,
+            filter_at as u64,
         ];
         for (index, number) in header.into_iter().enumerate() {
             contents[index * 8..][..8].copy_from_slice(&number.to_le_bytes());
@@ -236,7 +246,10 @@ pub(in crate::jsonl) struct Run {
     positions_at: u64,
     terms_at: u64,
     postings_at: u64,
+    filter_at: u64,
     contents_end: u64,
+    /// Read when it is asked for the first time.
+    filter: OnceLock<Filter>,
 }
 
 /// The events of one term: few enough to be listed, and how many.
@@ -260,15 +273,33 @@ impl Run {
         let [positions_at, terms_at, postings_at, contents_end] =
             [number(12), number(13), number(14), number(15)];
         let events = number(1);
-        let parts =
-            [HEADER_BYTES, segments_at, types_at, types_end, offsets_at, terms_at, postings_at, contents_end];
+        let len = file.len()?;
+        let [after, first, last, filter_at] = [number(16), number(2), number(3), number(17)];
+        let parts = [
+            HEADER_BYTES,
+            segments_at,
+            types_at,
+            types_end,
+            offsets_at,
+            terms_at,
+            postings_at,
+            filter_at,
+            contents_end,
+            len,
+        ];
+        // What is summed up from here on is below the length of the file and the bound of positions.
         let in_order = parts.is_sorted()
+            && (1..=u64::from(u32::MAX)).contains(&events)
             && offsets_at + events * 4 <= terms_at
-            && (positions_at == 0 || (positions_at >= offsets_at && positions_at + events * 8 <= terms_at));
-        if number(0) != MAGIC || !in_order || events == 0 || events > u64::from(u32::MAX) {
+            && (positions_at == 0
+                || ((offsets_at..=terms_at).contains(&positions_at)
+                    && positions_at + events * 8 <= terms_at));
+        let is_dense = last.wrapping_sub(first).wrapping_add(1) == events;
+        let in_log = after < first && first <= last && last <= POSITION_MAX && (positions_at > 0 || is_dense);
+        if number(0) != MAGIC || !in_order || !in_log {
             return Err(odd("its header is none of ours"));
         }
-        if file.len()? != file_bytes(contents_end) {
+        if len != file_bytes(contents_end) {
             return Err(odd("it has another length than it says"));
         }
         let names = blocks::read(&*file, segments_at..offsets_at)?;
@@ -287,9 +318,9 @@ impl Run {
             .map_err(|_| odd("a type is no text"))?;
         Ok(Self {
             events: events as u32,
-            after: Position(number(16)),
-            first: Position(number(2)),
-            last: Position(number(3)),
+            after: Position(after),
+            first: Position(first),
+            last: Position(last),
             end: number(4),
             newest_v7: u128::from(number(5)) | u128::from(number(6)) << 64,
             segments: segments
@@ -300,7 +331,9 @@ impl Run {
             positions_at,
             terms_at,
             postings_at,
+            filter_at,
             contents_end,
+            filter: OnceLock::new(),
             file,
         })
     }
@@ -325,8 +358,19 @@ impl Run {
         is_v7(id) && id.as_u128() > self.newest_v7
     }
 
+    fn filter(&self) -> io::Result<&Filter> {
+        if let Some(filter) = self.filter.get() {
+            return Ok(filter);
+        }
+        let bytes = blocks::read(&*self.file, self.filter_at..self.contents_end)?;
+        Ok(self.filter.get_or_init(|| Filter::from_bytes(&bytes)))
+    }
+
     /// How many events have a term.
     pub(in crate::jsonl) fn find(&self, term: u64) -> io::Result<Option<Hits>> {
+        if !self.filter()?.may_have(term) {
+            return Ok(None);
+        }
         let count = (self.postings_at - self.terms_at) / TERM_BYTES;
         // Numbers of terms are spread evenly, so a term stands near its share of the table.
         let likely = ((u128::from(term) * u128::from(count)) >> 64) as u64;
@@ -357,7 +401,11 @@ impl Run {
                     found.partition_point(|entry| entry[..8].try_into().map_or(0, u64::from_le_bytes) < term);
                 let entry = found[place];
                 let part = |at: usize| entry[at..at + 4].try_into().map_or(0, u32::from_le_bytes);
-                return Ok((number(place as u64) == term).then(|| Hits { at: part(8), count: part(12) }));
+                let found = (number(place as u64) == term).then(|| Hits { at: part(8), count: part(12) });
+                if found.is_some_and(|hits| hits.count > self.events) {
+                    return Err(odd("a term has more events than there are"));
+                }
+                return Ok(found);
             }
         }
         Ok(None)
@@ -370,7 +418,7 @@ impl Run {
             return Ok(vec![hits.at]);
         }
         let from = self.postings_at + u64::from(hits.at);
-        let to = (from + u64::from(hits.count) * DIFFERENCE_BYTES_MAX).min(self.contents_end);
+        let to = (from + u64::from(hits.count) * DIFFERENCE_BYTES_MAX).min(self.filter_at);
         if from >= to {
             return Err(odd("a list of events is outside of it"));
         }

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use factlog::limits::POSITION_MAX;
 use factlog::sealed_line::cut_number;
 use factlog::{
     Event, EventId, EventType, Json, NewEvent, Position, Priority, StreamName, Tag, Text, Timestamp, Version,
@@ -114,6 +115,11 @@ pub(crate) fn parse_legible(body: &[u8]) -> Option<GroupKey<'_>> {
     Some(group.map_or(GroupKey::Stamp(fields.recorded_at), GroupKey::First))
 }
 
+/// A position, a version or a count: none of ours is over the bound of positions, so that the next number is one, too.
+fn counted(digits: &str) -> Option<u64> {
+    digits.parse().ok().filter(|number| *number <= POSITION_MAX)
+}
+
 /// What is left of a line.
 struct Rest<'a>(&'a str);
 
@@ -136,7 +142,7 @@ impl<'a> Rest<'a> {
         let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
         let (number, rest) = self.0.split_at(digits);
         self.0 = rest;
-        number.parse().ok()
+        counted(number)
     }
 
     /// Up to the closing quote, which is passed.

@@ -1,0 +1,4 @@
+//! Snapshot files with any bytes beside a good log.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| factlog_fuzz::snapshot(bytes));
