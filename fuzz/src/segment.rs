@@ -235,10 +235,12 @@ impl Expected {
         for (index, name) in folder.segments.iter().enumerate() {
             let bytes = &folder.files[name];
             expected.segments.push(path(name));
-            expected.end = expected.take(bytes);
+            let is_last = index + 1 == folder.segments.len();
+            let trusted = if is_last { expected.trusted() } else { usize::MAX };
+            expected.end = expected.take(bytes, trusted);
             // Only the last one has space that was written ahead.
             let rest = &bytes[expected.end..];
-            if !rest.is_empty() || index + 1 == folder.segments.len() {
+            if !rest.is_empty() || is_last {
                 break;
             }
         }
@@ -246,8 +248,9 @@ impl Expected {
         expected
     }
 
-    /// Takes the whole batches of a segment; says where they end.
-    fn take(&mut self, bytes: &[u8]) -> usize {
+    /// Takes the whole batches of a segment; says where they end. Behind what was synced, a line that stands for removed
+    /// events is whole with the event after it.
+    fn take(&mut self, bytes: &[u8], trusted: usize) -> usize {
         let (mut end, mut at, mut more, mut at_position) = (0, 0, 0, self.last);
         let mut batch = Vec::new();
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -259,7 +262,7 @@ impl Expected {
             (at_position, more, at) = (whole.last.0, whole.more, at + line.len());
             self.is_odd |= !whole.is_removed && whole.event.is_none();
             batch.extend(whole.event);
-            if more == 0 {
+            if more == 0 && (!whole.is_removed || at <= trusted) {
                 self.events.append(&mut batch);
                 (self.last, end) = (at_position, at);
             }

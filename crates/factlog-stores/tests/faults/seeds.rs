@@ -64,7 +64,7 @@ async fn work(world: &mut World) {
             assert!(is_known, "{error:?}");
         }
         Ok(store) => {
-            for _ in 0..world.random.usize(1..16) {
+            for _ in 0..world.random.usize(1..12) {
                 if world.step(&store).await == Said::Unknown {
                     world.has_stopped(&store).await;
                     break;
