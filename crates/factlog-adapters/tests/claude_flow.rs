@@ -171,7 +171,8 @@ async fn d6_agent_1_and_task_1_are_two_streams_and_rows_keep_all_they_say() {
     assert_eq!(task.source.as_deref(), Some("agent-7"));
     assert_eq!(task.causation_id, Some(agent.id));
     assert_eq!(task.correlation_id.as_deref(), Some("build-9"));
-    assert_eq!(task.data.as_str(), r#"{"n":1.0,"taskId":"1"}"#);
+    let written = serde_json::json!({"taskId": "1", "n": 1.0}).to_string();
+    assert_eq!(task.data.as_str(), written, "as its text was, to the letter");
     assert_eq!(
         task.metadata.as_ref().unwrap().as_str(),
         r#"{"host":"ci","sourceType":"TaskCreated","sourceId":"evt-1-2"}"#
