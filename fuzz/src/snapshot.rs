@@ -33,7 +33,7 @@ static GOOD: LazyLock<Disk> = LazyLock::new(|| {
 /// saving another one.
 pub fn snapshot(bytes: &[u8]) {
     let disk = GOOD.copied();
-    let folder = path("snapshots").join(file_name(KEY));
+    let folder = path("snapshots").join(format!("{}.d", file_name(KEY)));
     let mut name = "0000000000000003-1.json".to_owned();
     for (section, body) in sections(bytes) {
         match section {

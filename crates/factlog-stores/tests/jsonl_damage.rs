@@ -92,7 +92,7 @@ async fn a_removal_that_was_begun_at_position_0_was_never_said() {
 #[tokio::test]
 async fn a_number_of_saves_that_cannot_be_is_said_and_the_log_goes_on() {
     let scene = Scene::new(&[1]);
-    let folder = format!("snapshots/{}", factlog::file_name("a"));
+    let folder = format!("snapshots/{}.d", factlog::file_name("a"));
     scene.put(&format!("{folder}/revision"), u64::MAX.to_string().as_bytes());
     let store = scene.open(Open::Existing);
     let snapshot = Snapshot::new("a", Position(1), Json::empty_object());
