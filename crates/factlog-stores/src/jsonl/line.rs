@@ -1,4 +1,4 @@
-//! One event as one line: its wire form, and a tail that proves it. docs/format.md shows it.
+//! One event as one line: its wire form, and a tail that proves it. docs/plain-text.md shows it.
 //!
 //! ```text
 //! {"position":42,"id":"...","stream":"task-42","version":3,"type":"task:completed",...,"data":{"ok":true},"crc":"619ef4ba"}

@@ -1,4 +1,4 @@
-//! The log as plain text: a folder for each day, lines in order, a checksum on each. docs/format.md shows it.
+//! The log as plain text: a folder for each day, lines in order, a checksum on each. docs/plain-text.md shows it.
 //!
 //! Callers put their lines into an open group themselves; one thread takes the log's lock, writes group after group, each
 //! with one sync, and gives the lock back, so that any number of processes may write in turn. Everything under `indexes` is
