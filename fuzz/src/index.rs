@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use factlog::{Batch, Cursor, Error, Event, EventId, Filter, NewEvent, Position, Removal, Store, StreamName};
+use factlog_stores::fuzzing::index_of;
 use factlog_stores::{JsonlStore, Open};
 use uuid::Uuid;
 
@@ -45,7 +46,7 @@ pub fn index(bytes: &[u8]) {
     let index = &good.indexes[usize::from(*which) % good.indexes.len()];
     let was = &good.disk.files()[index];
     let (is, has_right_checksums) = match kind {
-        b'c' => (blocked(&patched(contents(was), rest)), true),
+        b'c' => (index_of(&patched(contents(was), rest)), true),
         b'p' => (patched(was.clone(), rest), false),
         _ => (rest.to_vec(), is_sealed(rest)),
     };
@@ -140,18 +141,6 @@ fn patched(mut bytes: Vec<u8>, patches: &[u8]) -> Vec<u8> {
 
 fn contents(file: &[u8]) -> Vec<u8> {
     file.chunks(BLOCK_BYTES).flat_map(|block| &block[..block.len().min(CONTENT_BYTES)]).copied().collect()
-}
-
-fn blocked(contents: &[u8]) -> Vec<u8> {
-    let mut file = Vec::new();
-    for content in contents.chunks(CONTENT_BYTES) {
-        let start = file.len();
-        file.extend_from_slice(content);
-        file.resize(start + CONTENT_BYTES, 0);
-        let crc = crc32fast::hash(&file[start..]);
-        file.extend_from_slice(&crc.to_le_bytes());
-    }
-    file
 }
 
 /// Whether any block has a right checksum.

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "golden/scenario.rs"]
+mod scenario;
+
 use std::path::Path;
 
-use factlog::{EventLog, Filter, Keep, NewEvent, Position, Removal, Snapshot};
+use factlog::EventLog;
 use factlog_stores::{Open, SqliteOptions, SqliteStore};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
@@ -19,21 +22,8 @@ async fn a_log_of_format_1_is_read_as_it_was_written() {
     let path = folder.path().join("log.db");
     std::fs::copy(Path::new(FOLDER).join("format-1.db"), &path).unwrap();
     let log = open(&path, Open::Existing);
-    let events = log.read(Filter::all()).collect().await.unwrap();
-    let lines: String = events.iter().map(|event| event.to_json() + "\n").collect();
-    let written = std::fs::read_to_string(Path::new(FOLDER).join("format-1.jsonl")).unwrap();
-    assert_eq!(lines, written.replace("\r\n", "\n"));
-    let snapshot = log.snapshots().load("state", Position::MAX).await.unwrap().unwrap();
-    assert_eq!(
-        (snapshot.position, snapshot.revision.0, snapshot.data.as_str()),
-        (Position(3), 2, r#"{"n":2.0}"#)
-    );
-    assert_eq!(log.removals().await.unwrap()[0].count, 1);
-    let report = log.check().await.unwrap();
-    assert_eq!((report.problems, report.removed), (Vec::new(), 1));
-    // It goes on where it stopped.
-    let appended = log.append(NewEvent::new("task-1", "task:noted", 9).unwrap()).await.unwrap();
-    assert_eq!((appended.last(), appended.events[0].version.0), (Position(7), 4));
+    let lines = std::fs::read_to_string(Path::new(FOLDER).join("format-1.jsonl")).unwrap();
+    scenario::read(&log, &lines).await;
 }
 
 /// Makes the golden file; it is run by hand, once per released format:
@@ -43,26 +33,9 @@ async fn the_golden_file_can_be_made_again_with_the_same_events() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("format-1.db");
     let log = open(&path, Open::Create);
-    let full = include_str!("golden/full-event.json").parse::<factlog::EventLine>().unwrap().event;
-    let fact = |data: &str| {
-        let event = NewEvent::new("task-1", "task:noted", ()).unwrap();
-        NewEvent { data: factlog::Json::parse(data).unwrap(), ..event }
-    };
-    log.append(fact("1.50")).await.unwrap();
-    log.append([fact(r#"{"b":"\u00e9 é","a":[]}"#), full]).await.unwrap();
-    for data in ["{\"n\":1}", "{\"n\":2.0}"] {
-        let data = factlog::Json::parse(data).unwrap();
-        log.snapshots().save(Snapshot::new("state", Position(3), data), None, Keep::History).await.unwrap();
-    }
-    log.append(fact("null")).await.unwrap();
-    let first = Removal { filter: Filter::all(), through: Position(1), archive: Some("none".into()) };
-    log.remove(&first).await.unwrap();
-    log.append(NewEvent::new("agent-1", "agent:spawned", serde_json::json!({})).unwrap()).await.unwrap();
-    let events = log.read(Filter::all()).collect().await.unwrap();
-    assert_eq!(events.iter().map(|event| event.position.0).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+    let lines = scenario::write(&log).await;
     log.close().await.unwrap();
     if std::env::var_os("FACTLOG_MAKE_GOLDEN").is_some() {
-        let lines: String = events.iter().map(|event| event.to_json() + "\n").collect();
         std::fs::copy(&path, Path::new(FOLDER).join("format-1.db")).unwrap();
         std::fs::write(Path::new(FOLDER).join("format-1.jsonl"), lines).unwrap();
     }

@@ -10,8 +10,8 @@ const CRC_TAIL_BYTES: usize = 18;
 /// A line without its checksum, which is CRC-32 over all that stands before it; none where that is wrong, or missing.
 ///
 /// ```
-/// let line = br#"{"removed":[1,2],"crc":"0e5f6b4d"}"#;
-/// assert!(factlog::sealed_line::verified(line).is_none());
+/// let line = br#"{"removed":[7,12],"crc":"e8cad44a"}"#;
+/// assert_eq!(factlog::sealed_line::verified(line), Some(br#"{"removed":[7,12]"#.as_slice()));
 /// ```
 pub fn verified(line: &[u8]) -> Option<&[u8]> {
     let (body, tail) = split(line)?;
@@ -69,4 +69,44 @@ pub fn cut_number(text: &mut &str, name: &str) -> Option<u64> {
     let number = number.parse().ok().filter(|number| *number <= POSITION_MAX)?;
     *text = before;
     Some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The event's line of docs/plain-text.md, whose checksum stock zlib has made.
+    const LINE: &str = r#"{"position":42,"id":"0192f0c1-7b2e-7c31-9a55-3f0d6c1f2a10","stream":"task-42","version":3,"type":"task:completed","source":"agent-7","recordedAt":"2026-11-20T23:44:30.123456Z","data":{"ok":true},"crc":"729b4e6c"}"#;
+
+    fn sealed(body: &str) -> String {
+        format!("{body},\"crc\":\"{:08x}\"}}", crc32fast::hash(body.as_bytes()))
+    }
+
+    #[test]
+    fn the_marks_of_a_line_go_and_its_event_stays_to_the_letter() {
+        let wire = LINE.replace(r#","crc":"729b4e6c""#, "");
+        assert_eq!(unsealed(LINE), Unsealed::Event(wire.clone().into()));
+        let body = &wire[..wire.len() - 1];
+        for marks in [r#","more":2"#, r#","group":41"#, r#","more":2,"group":41"#] {
+            assert_eq!(unsealed(&sealed(&format!("{body}{marks}"))), Unsealed::Event(wire.clone().into()));
+        }
+        assert_eq!(
+            unsealed(&wire),
+            Unsealed::Event(wire.as_str().into()),
+            "a line of an export has no marks"
+        );
+        assert_eq!(unsealed(&sealed(r#"{"removed":[7,12]"#)), Unsealed::Removed);
+    }
+
+    #[test]
+    fn a_line_of_which_any_letter_has_changed_is_damaged() {
+        let end = LINE.len() - CRC_TAIL_BYTES;
+        for at in 0..end {
+            let mut bytes = LINE.as_bytes().to_vec();
+            bytes[at] ^= 1;
+            assert!(verified(&bytes).is_none(), "byte {at}");
+        }
+        assert_eq!(unsealed(&LINE.replace("729b4e6c", "729b4e6d")), Unsealed::Damaged);
+        assert_eq!(unsealed(&LINE.replace("729b4e6c", "729B4E6C")), Unsealed::Damaged);
+    }
 }

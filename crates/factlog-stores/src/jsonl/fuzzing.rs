@@ -1,4 +1,4 @@
-//! What the fuzz targets reach of the lines: one read, and events written.
+//! What the fuzz targets reach: a line read, events written as lines, contents as an index.
 
 use factlog::{Batch, Event, Position, Result, Stamp};
 
@@ -17,6 +17,11 @@ pub struct WholeLine {
     pub is_removed: bool,
     /// Its event; none where a value is none that a log takes.
     pub event: Option<Event>,
+}
+
+/// Contents of an index as its file has them, with the checksums that they need.
+pub fn index_of(contents: &[u8]) -> Vec<u8> {
+    super::index::blocked(contents)
 }
 
 /// Reads a line without its newline; none where it is not what was written.

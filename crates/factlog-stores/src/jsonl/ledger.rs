@@ -95,6 +95,11 @@ impl Heads {
         }
     }
 
+    /// The version of a stream, and the position of its event, as far as they are remembered.
+    pub(super) fn known_version(&self, stream: &StreamName) -> Option<(Version, Position)> {
+        self.streams.get(stream).copied()
+    }
+
     /// Forgets what an index file knows now.
     pub(super) fn indexed(&mut self, through: Position) {
         self.ids.retain(|_, position| *position > through);

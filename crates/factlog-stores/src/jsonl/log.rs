@@ -11,10 +11,11 @@ use tokio::sync::{oneshot, watch};
 
 use super::files::{Files, HEAD_FILE, told};
 use super::group::{Answer, Group, Prepared, Written};
-use super::ledger::{Heads, OpenLedger};
+use super::ledger::Heads;
 use super::line::Line;
 use super::load::{Loaded, Mode, load};
 use super::mark::Mark;
+use super::query;
 use super::runs;
 use super::view::{Entry, View};
 use super::walk::{Rest, Stretch, walk};
@@ -220,17 +221,20 @@ impl Log {
         self.wake(core);
     }
 
-    /// The version of a stream, as far as events are synced.
+    /// The version of a stream, as far as events are synced: what is on its way to the disk may never get there.
     pub(super) fn version(&self, stream: &StreamName) -> Result<Version> {
-        let mut core = self.core();
-        let view = self.view();
+        let (view, known, removed) = {
+            let core = self.core();
+            let removed = core.heads.removed.get(stream).copied().unwrap_or_default();
+            (self.view(), core.heads.known_version(stream), removed)
+        };
         if let Some(damage) = &view.damage {
             return Err(damage.clone());
         }
-        let Core { heads, group, in_flight, .. } = &mut *core;
-        let mut ledger =
-            OpenLedger { files: &self.files, view: &view, heads, unsynced: in_flight, open: &group.written };
-        factlog::admission::Ledger::version(&mut ledger, stream)
+        match known {
+            Some((version, position)) if position <= view.head => Ok(version),
+            _ => Ok(query::newest_version(&self.files, &view, stream)?.max(removed)),
+        }
     }
 
     /// Takes in what other processes have written since.
@@ -265,12 +269,16 @@ impl Log {
         }
         if !background {
             log.index(enough, false);
+            log.is_indexing.store(false, Ordering::Relaxed);
             return;
         }
         let shared = Arc::clone(log);
         let started = std::thread::Builder::new().name("factlog-index".into()).spawn(move || {
+            // What fails is said, and tried again when more was written.
             while shared.view().tail.len() >= enough && !shared.core().is_closing {
-                shared.index(enough, false);
+                if !shared.index(enough, false) {
+                    break;
+                }
             }
             shared.is_indexing.store(false, Ordering::Relaxed);
         });
@@ -291,24 +299,26 @@ impl Log {
         }
     }
 
-    /// Makes an index of the first events of the tail.
-    pub(super) fn index(&self, events: usize, join: bool) {
+    /// Makes an index of the first events of the tail; `false` when that has failed.
+    pub(super) fn index(&self, events: usize, join: bool) -> bool {
         let view = self.view();
-        match runs::build(&self.files, &view, events, join) {
-            Ok(run) => {
-                let last = run.last;
-                let mut core = self.core();
-                // Somebody may have changed the files meanwhile; then it is of other ones.
-                if self.view().generation == view.generation {
-                    self.change_view(|view| view.install(run));
-                    core.heads.indexed(last);
-                }
+        let run = match runs::build(&self.files, &view, events, join) {
+            Ok(run) => run,
+            Err(error) => {
+                tracing::warn!(%error, "the newest events are not indexed");
+                return false;
             }
-            Err(error) => tracing::warn!(%error, "the newest events are not indexed"),
+        };
+        let last = run.last;
+        let mut core = self.core();
+        // Segments may have been written anew meanwhile, or the log found anew with other indexes: then it is of those no more.
+        let now = self.view();
+        if now.rewrites == view.rewrites && now.indexed() == view.indexed() {
+            drop(now);
+            self.change_view(|view| view.install(run));
+            core.heads.indexed(last);
         }
-        if !self.files.options.tuning.background {
-            self.is_indexing.store(false, Ordering::Relaxed);
-        }
+        true
     }
 }
 

@@ -4,6 +4,7 @@
 //! with one sync, and gives the lock back, so that any number of processes may write in turn. Everything under `indexes` is
 //! derived, and built again where it is missing.
 
+mod active;
 mod check;
 mod create;
 mod files;
@@ -33,7 +34,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use factlog::limits::QUEUE_APPENDS_MAX;
+use factlog::limits::{GROUP_BYTES_MAX, QUEUE_APPENDS_MAX};
 use factlog::{
     About, Appended, Batch, Condition, Count, Counter, Error, ErrorKind, Filter, Group, Health, Keep, Moved,
     Page, Position, Read, Removal, Removed, Report, Result, Revision, Snapshot, SnapshotInfo, Snapshots,
@@ -46,7 +47,7 @@ use self::group::Prepared;
 use self::line::Encoded;
 use self::load::Mode;
 use self::log::Log;
-use self::writer::{CALL_BYTES_MAX, Writer};
+use self::writer::Writer;
 use crate::vfs::{RealDisk, Vfs};
 use crate::{Open, system};
 
@@ -356,7 +357,7 @@ impl Store for JsonlStore {
         for batch in batches {
             let prepared = self.prepare(batch).await;
             let more = prepared.encoded.bytes_max();
-            if bytes > 0 && bytes + more > CALL_BYTES_MAX {
+            if bytes > 0 && bytes + more > GROUP_BYTES_MAX {
                 outcomes.extend(self.submit(std::mem::take(&mut chunk)).await);
                 bytes = 0;
             }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use factlog::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, PAGE_SCAN_EVENTS_MAX};
-use factlog::{Cursor, Error, Event, Filter, Page, Position, Read, Result, Timestamp};
+use factlog::{Cursor, Error, Event, Filter, Page, Position, Read, Result, StreamName, Timestamp, Version};
 
 use super::files::{Files, INDEX_FOLDER, told};
 use super::index::{Asked, Run, Window};
@@ -101,6 +101,19 @@ pub(super) fn newest<T>(
         }
     }
     Ok(None)
+}
+
+/// The version of the newest event of a stream; 0 where there is none.
+pub(super) fn newest_version(files: &Files, view: &View, stream: &StreamName) -> Result<Version> {
+    let mut read = Read::before(Filter::stream(stream.clone()), Position::MAX).limit(1);
+    loop {
+        let page = page(files, view, &read)?;
+        match page.events.first() {
+            Some(event) => return Ok(event.version),
+            None if page.more => read.cursor = read.cursor.at(page.next),
+            None => return Ok(Version::NONE),
+        }
+    }
 }
 
 /// Calls with each matching event after a position, until it is told to stop.
@@ -429,10 +442,7 @@ impl Filling<'_> {
         source: &Source<'_>,
         range: std::ops::Range<u32>,
     ) -> Result<bool> {
-        scan_lines(reader, view, source, range, |fields, _, _| {
-            let event = line::event(fields).ok_or_else(|| unreadable(fields.position))?;
-            Ok(self.take(event))
-        })
+        scan_lines(reader, view, source, range, |fields, _, _| Ok(self.take(decoded(fields)?)))
     }
 
     fn scan_back(
@@ -448,7 +458,7 @@ impl Filling<'_> {
             let from = to.saturating_sub(count).max(range.start);
             let mut events = Vec::with_capacity((to - from) as usize);
             scan_lines(reader, view, source, from..to, |fields, _, _| {
-                events.push(line::event(fields).ok_or_else(|| unreadable(fields.position))?);
+                events.push(decoded(fields)?);
                 Ok(true)
             })?;
             for event in events.into_iter().rev() {
@@ -461,6 +471,10 @@ impl Filling<'_> {
         }
         Ok(true)
     }
+}
+
+fn decoded(fields: &Fields<'_>) -> Result<Event> {
+    line::event(fields).ok_or_else(|| unreadable(fields.position))
 }
 
 fn unreadable(position: Position) -> Error {

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use factlog::limits::GROUP_BYTES_MAX;
 use factlog::{Appended, Batch, Error, ErrorKind, Position, Result};
 use tokio::sync::oneshot;
 
+use super::active::Active;
 use super::files::{HEAD_FILE, changed_nothing, told};
 use super::group::{Answer, Prepared, Written};
 use super::line::Encoded;
@@ -19,28 +19,16 @@ use super::runs;
 use super::segment::{Place, SegmentName};
 use super::view::Entry;
 use super::{JsonlOptions, Tuning};
-use crate::vfs::{OpenFile, VfsFile};
+use crate::vfs::VfsFile;
 
 /// Groups in a row before others get their turn.
 const TURN_GROUPS_MAX: usize = 64;
 /// After this many groups of one process, space is written ahead: a hook that writes one event does without.
 const AHEAD_AFTER_GROUPS: u64 = 16;
-/// A group of more bytes just lengthens the file.
-const AHEAD_GROUP_BYTES_MAX: usize = 64 * 1024;
 /// Room for lines that is kept for the next group.
 const SPARE_BYTES_MAX: usize = 1024 * 1024;
 /// At the end, this many events or more are left with an index.
 const CLOSING_INDEX_EVENTS: usize = 4_096;
-
-/// The segment that is written.
-struct Active {
-    name: SegmentName,
-    file: Arc<dyn VfsFile>,
-    /// Where the next line goes.
-    end: u64,
-    /// Where the file ends.
-    len: u64,
-}
 
 pub(super) struct Writer {
     pub(super) log: Arc<Log>,
@@ -108,7 +96,8 @@ impl Writer {
             core.follow(&log, mark, Mode::Write)?;
             self.active = None;
         }
-        if self.open_active(core.len)? && !self.is_at_end()? {
+        self.open_active(core.len)?;
+        if !self.active.as_ref().map_or(Ok(true), Active::is_at_end)? {
             // Another process ended after it had written, and before it could say so.
             core.seen = None;
             core.follow(&log, None, Mode::Write)?;
@@ -124,34 +113,19 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens the last segment for writing; `false` when there is none.
-    fn open_active(&mut self, len: u64) -> Result<bool> {
+    /// Opens the last segment for writing, if there is one.
+    fn open_active(&mut self, len: u64) -> Result<()> {
         let view = self.log.view();
-        let Some(name) = view.segments.last().copied() else {
-            self.active = None;
-            return Ok(false);
-        };
-        match &mut self.active {
-            Some(active) if active.name == name => {
+        let name = view.segments.last().copied();
+        match (&mut self.active, name) {
+            (Some(active), Some(name)) if active.name == name => {
                 active.end = view.end;
                 active.len = active.len.max(view.end);
             }
-            _ => {
-                let path = name.path(&self.log.files.folder);
-                let file = self.log.files.vfs.open(&path, OpenFile::Write);
-                let file = file.map_err(|error| told(&path, error))?;
-                self.active = Some(Active { name, file, end: view.end, len: len.max(view.end) });
-            }
+            (_, Some(name)) => self.active = Some(Active::open(&self.log.files, name, view.end, len)?),
+            (_, None) => self.active = None,
         }
-        Ok(true)
-    }
-
-    /// Whether nothing but space stands behind the last line.
-    fn is_at_end(&self) -> Result<bool> {
-        let Some(active) = &self.active else { return Ok(true) };
-        let mut byte = [0];
-        let read = active.file.read_at(&mut byte, active.end).map_err(|error| self.told(error))?;
-        Ok(read == 0 || byte[0] == b'\n')
+        Ok(())
     }
 
     /// Writes groups for as long as there are any, and no longer than is fair.
@@ -289,39 +263,17 @@ impl Writer {
     /// Writes lines of one day and waits until they are on the disk; says where they begin.
     fn write_day(&mut self, day: [u8; 10], bytes: &[u8]) -> Result<Place> {
         let JsonlOptions { prewrite, ref tuning, .. } = self.log.files.options;
-        let Tuning { segment_bytes, ahead_bytes, .. } = *tuning;
-        let ahead_after = if tuning.background { AHEAD_AFTER_GROUPS } else { 0 };
-        let is_full = |active: &Active| active.end > 0 && active.end + bytes.len() as u64 > segment_bytes;
-        if self.active.as_ref().is_none_or(|active| active.name.day < day || is_full(active)) {
+        let Tuning { segment_bytes, ahead_bytes, background, .. } = *tuning;
+        let ahead_after = if background { AHEAD_AFTER_GROUPS } else { 0 };
+        let ahead = (prewrite && self.groups >= ahead_after).then_some(ahead_bytes);
+        let goes_on = |active: &Active| active.name.day >= day && !active.is_full(bytes.len(), segment_bytes);
+        if !self.active.as_ref().is_some_and(goes_on) {
             self.roll(day)?;
         }
-        let Some(active) = &mut self.active else {
-            return Err(Error::stopped("there is no segment to write"));
-        };
-        let path = active.name.path(&self.log.files.folder);
-        let place = Place { segment: active.name, offset: active.end as u32 };
-        let end = active.end + bytes.len() as u64;
-        let goes_ahead = prewrite
-            && self.groups >= ahead_after
-            && bytes.len() <= AHEAD_GROUP_BYTES_MAX
-            && end > active.len;
-        let outcome = if goes_ahead {
-            let len = end.next_multiple_of(ahead_bytes) + ahead_bytes;
-            let mut padded = Vec::with_capacity((len - active.end) as usize);
-            padded.extend_from_slice(bytes);
-            padded.resize((len - active.end) as usize, b'\n');
-            active.len = len;
-            active.file.write_all_at(&padded, active.end)
-        } else {
-            active.file.write_all_at(bytes, active.end)
-        };
-        let told = |error| told(&path, error);
-        outcome.map_err(told)?;
-        // After a sync that failed nothing is known, whatever the reason was.
-        active.file.sync().map_err(|error| Error::stopped(told(error).to_string()))?;
-        active.end = end;
-        active.len = active.len.max(end);
-        Ok(place)
+        match &mut self.active {
+            Some(active) => active.append(bytes, ahead),
+            None => Err(Error::stopped("there is no segment to write")),
+        }
     }
 
     /// Shows readers, here and in other processes, what is on the disk now.
@@ -366,23 +318,9 @@ impl Writer {
         self.trim(true)?;
         // Whoever comes after a crash from here on looks at the folders anew.
         self.next_generation()?;
-        let files = &self.log.files;
-        let name = match &self.active {
-            Some(active) => active.name.next(day),
-            None => {
-                self.log.view().segments.last().map_or(SegmentName { day, number: 1 }, |last| last.next(day))
-            }
-        };
-        let path = name.path(&files.folder);
-        let folder = files.folder.join(name.day());
-        let create = || -> std::io::Result<Arc<dyn VfsFile>> {
-            files.make_folder(&folder)?;
-            let file = files.vfs.open(&path, OpenFile::CreateNew)?;
-            files.vfs.sync_folder(&folder)?;
-            Ok(file)
-        };
-        let file = create().map_err(|error| told(&path, error))?;
-        self.active = Some(Active { name, file, end: 0, len: 0 });
+        let last = self.log.view().segments.last().copied();
+        let name = last.map_or(SegmentName { day, number: 1 }, |last| last.next(day));
+        self.active = Some(Active::create(&self.log.files, name)?);
         self.log.change_view(|view| {
             Arc::make_mut(&mut view.segments).push(name);
             view.end = 0;
@@ -421,9 +359,7 @@ impl Writer {
         self.reload()?;
         let tuning = &self.log.files.options.tuning;
         while self.log.view().tail.len() >= tuning.index_events {
-            let before = self.log.view().tail.len();
-            self.log.index(tuning.index_events, false);
-            if self.log.view().tail.len() == before {
+            if !self.log.index(tuning.index_events, false) {
                 return Err(Error::unavailable("the indexes cannot be built: `factlog -v` says why"));
             }
         }
@@ -433,19 +369,18 @@ impl Writer {
 
     /// Takes away the space that was written ahead; `always` also what other processes may have.
     fn trim(&mut self, always: bool) -> Result<()> {
-        let Some(active) = &mut self.active else { return Ok(()) };
-        if always || active.len > active.end {
-            let path = active.name.path(&self.log.files.folder);
-            let trimmed = active.file.set_len(active.end).and_then(|()| active.file.sync());
-            trimmed.map_err(|error| Error::stopped(told(&path, error).to_string()))?;
-            active.len = active.end;
+        match &mut self.active {
+            Some(active) if always || active.len > active.end => {
+                active.cut().map_err(|error| Error::stopped(error.to_string()))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Answers those who wait for a group that could not be written, and goes on only where that changed nothing.
     fn fail(&mut self, error: &Error, answers: Vec<Answer>) {
-        let undone = changed_nothing(error) && self.undo().is_ok();
+        // What the write has left behind the last line goes again.
+        let undone = changed_nothing(error) && self.active.as_mut().is_none_or(|active| active.cut().is_ok());
         let error = if undone {
             error.clone()
         } else {
@@ -476,17 +411,6 @@ impl Writer {
                 self.stop(&failed);
             }
         }
-    }
-
-    /// Takes back what a write has left behind the last line.
-    fn undo(&mut self) -> Result<()> {
-        let end = self.log.view().end;
-        let Some(active) = &mut self.active else { return Ok(()) };
-        let path = active.name.path(&self.log.files.folder);
-        let undone = active.file.set_len(end).and_then(|()| active.file.sync());
-        undone.map_err(|error| told(&path, error))?;
-        (active.end, active.len) = (end, end);
-        Ok(())
     }
 
     /// No more writing, until the log is opened again.
@@ -543,6 +467,3 @@ impl Writer {
         self.end_turn();
     }
 }
-
-/// The most that one call may put into a group.
-pub(super) const CALL_BYTES_MAX: usize = GROUP_BYTES_MAX;

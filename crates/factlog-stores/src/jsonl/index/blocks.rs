@@ -11,7 +11,7 @@ const BLOCK_BYTES: usize = 4_096;
 const CONTENT_BYTES: usize = BLOCK_BYTES - 4;
 
 /// Contents as a file has them; the last block is filled up with zeros.
-pub(super) fn blocked(contents: &[u8]) -> Vec<u8> {
+pub(in crate::jsonl) fn blocked(contents: &[u8]) -> Vec<u8> {
     let mut file = Vec::with_capacity(contents.len() / CONTENT_BYTES * BLOCK_BYTES + BLOCK_BYTES);
     for content in contents.chunks(CONTENT_BYTES) {
         let start = file.len();
