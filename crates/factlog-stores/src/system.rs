@@ -53,6 +53,16 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
+/// A text that is another one each time the machine has started; empty where that cannot be told.
+pub(crate) fn boot() -> String {
+    let told = if cfg!(target_os = "linux") {
+        std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+    } else {
+        String::new()
+    };
+    told.trim().to_owned()
+}
+
 /// Lengthens a file with zeros to a size and waits until they are on the disk.
 pub(crate) fn extend_with_zeros(path: &Path, bytes: u64) -> io::Result<()> {
     const CHUNK_BYTES: usize = 1024 * 1024;

@@ -52,8 +52,8 @@ impl FromStr for StoreUrl {
 }
 
 const SQLITE_SETTINGS: &str = "the settings are sync=full (the default) or sync=normal, and lock_wait_ms=N";
-const JSONL_SETTINGS: &str = "the settings are prewrite=on (the default) or prewrite=off, lock_wait_ms=N, \
-                              segment_bytes=N (up to 1 GiB) and index_events=N (up to 1,000,000)";
+const JSONL_SETTINGS: &str = "the settings are prewrite=on (the default) or prewrite=off, \
+                              stream_files=on or stream_files=off, lock_wait_ms=N, segment_bytes=N (up to 1 GiB) and index_events=N (up to 1,000,000)";
 /// Offsets in a segment have four bytes, and the longest line comes on top.
 const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 const INDEX_EVENTS_MAX: u64 = 1_000_000;
@@ -91,6 +91,8 @@ fn jsonl(options: &mut JsonlOptions, setting: (&str, &str)) -> Option<()> {
     match setting {
         ("prewrite", "on") => options.prewrite = true,
         ("prewrite", "off") => options.prewrite = false,
+        ("stream_files", "on") => options.stream_files = Some(true),
+        ("stream_files", "off") => options.stream_files = Some(false),
         ("lock_wait_ms", number) => options.lock_wait = Duration::from_millis(number.parse().ok()?),
         ("segment_bytes", number) => options.tuning.segment_bytes = within(number, SEGMENT_BYTES_MAX)?,
         ("index_events", number) => options.tuning.index_events = within(number, INDEX_EVENTS_MAX)? as usize,

@@ -10,7 +10,7 @@ use super::line::{Fields, Line, parse, timestamp, unescaped, verified};
 use super::query::{Reader, Source, scan_lines};
 use super::segment::{self, Lines, Place, SegmentName};
 use super::view::View;
-use super::{load, runs, snapshots};
+use super::{load, runs, snapshots, stream_files};
 
 /// Problems that one report names; the rest is counted.
 const PROBLEMS_MAX: usize = 100;
@@ -36,6 +36,9 @@ pub(super) fn check(files: &Files, view: &View) -> Result<Report> {
     checking.indexes();
     checking.report.warnings.extend(view.torn.clone());
     checking.report.problems.extend(snapshots::check(files)?);
+    if view.has_stream_files && checking.report.problems.is_empty() {
+        checking.report.problems.extend(stream_files::check(files, view)?);
+    }
     let mut report = checking.report;
     let torn = files.vfs.entries(&files.path(TORN_FOLDER)).unwrap_or_default();
     for entry in torn {

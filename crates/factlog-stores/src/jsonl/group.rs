@@ -21,6 +21,13 @@ pub(super) struct Prepared {
     pub(super) clear_to: Position,
 }
 
+impl Prepared {
+    /// Whether its events keep their times.
+    pub(super) fn is_kept(&self) -> bool {
+        *self.batch.stamps() != Stamps::Now
+    }
+}
+
 /// Lines on their way to the disk.
 #[derive(Debug, Default)]
 pub(super) struct Written {
@@ -87,7 +94,7 @@ impl Group {
             return true;
         }
         let bytes: usize = batches.iter().map(|prepared| prepared.encoded.bytes_max()).sum();
-        let kept = batches.iter().any(|prepared| *prepared.batch.stamps() != Stamps::Now);
+        let kept = batches.iter().any(Prepared::is_kept);
         self.written.bytes.len() + bytes <= GROUP_BYTES_MAX && (!kept || self.key.is_some())
     }
 
@@ -103,8 +110,7 @@ impl Group {
         let clock = self.stamp.as_ref().map_or_else(|| files.vfs.now(), |(now, _)| *now);
         let now = heads.recorded_at.map_or(clock, |last| last.max(clock));
         // The time tells two groups apart when a write was cut off; where the clock stands, their first positions do.
-        let is_keyed =
-            *batch.stamps() != Stamps::Now || (self.stamp.is_none() && heads.recorded_at >= Some(clock));
+        let is_keyed = prepared.is_kept() || (self.stamp.is_none() && heads.recorded_at >= Some(clock));
         heads.clear_to = *clear_to;
         let mut ledger = OpenLedger { files, view, heads, unsynced, open: &self.written };
         if !batch.conditions().is_empty() {

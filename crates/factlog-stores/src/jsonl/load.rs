@@ -14,6 +14,7 @@ use super::query::{Reader, Source};
 use super::removal::Removals;
 use super::runs;
 use super::segment::{self, SegmentName};
+use super::stream_files;
 use super::view::{Entry, View};
 use super::walk::{Rest, Stretch, walk};
 use crate::vfs::{OpenFile, make_folder, read_file, read_fully, write_whole};
@@ -47,6 +48,7 @@ pub(super) fn load(files: &Files, mark: Option<Mark>, mode: Mode) -> Result<Load
     let Loaded { view, heads, .. } = &mut loaded;
     view.generation = mark.map_or(0, |mark| mark.generation);
     view.rewrites = Removals::read(files)?.rewrites;
+    view.has_stream_files = stream_files::is_on(files);
     view.runs = runs::load(files, view.rewrites, &segments);
     heads.removed = versions(files)?;
     heads.position = view.indexed();

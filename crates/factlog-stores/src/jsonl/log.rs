@@ -17,6 +17,7 @@ use super::load::{Loaded, Mode, load};
 use super::mark::Mark;
 use super::query;
 use super::runs;
+use super::stream_files;
 use super::view::{Entry, View};
 use super::walk::{Rest, Stretch, walk};
 use super::writer::Writer;
@@ -99,7 +100,8 @@ impl Log {
         let loaded = match (&head_file, mode) {
             (Some(file), Mode::Write) => {
                 super::lock::lock_within(file, files.options.lock_wait).map_err(told)??;
-                let loaded = settle(&files, &**file);
+                let loaded =
+                    settle(&files, &**file).and_then(|loaded| with_stream_files(&files, &**file, loaded));
                 file.unlock().map_err(told)?;
                 loaded?
             }
@@ -349,6 +351,35 @@ pub(super) fn settle(files: &Files, head_file: &dyn VfsFile) -> Result<(Loaded, 
     let now = Mark { generation: view.generation, ..now };
     now.write(head_file).map_err(told)?;
     Ok((loaded, Some(now)))
+}
+
+/// Keeps the files of streams, or keeps them no more, as was asked for. The caller holds the lock.
+fn with_stream_files(
+    files: &Files,
+    head_file: &dyn VfsFile,
+    (mut loaded, mark): (Loaded, Option<Mark>),
+) -> Result<(Loaded, Option<Mark>)> {
+    let view = &mut loaded.view;
+    if view.damage.is_some() {
+        return Ok((loaded, mark));
+    }
+    let wanted = files.options.stream_files.unwrap_or(view.has_stream_files);
+    let mut now = mark;
+    if let Some(mark) = &mut now
+        && wanted != view.has_stream_files
+    {
+        if wanted { stream_files::turn_on(files) } else { stream_files::turn_off(files) }?;
+        // Others look at the folder anew.
+        mark.generation += 1;
+        mark.write(head_file).map_err(|error| told(&files.path(HEAD_FILE), error))?;
+        (view.generation, view.has_stream_files) = (mark.generation, wanted);
+    }
+    if view.has_stream_files
+        && let Err(error) = stream_files::keep(files, view)
+    {
+        tracing::warn!(%error, "the files of streams are behind the log");
+    }
+    Ok((loaded, now))
 }
 
 fn is_read_only(error: &std::io::Error) -> bool {

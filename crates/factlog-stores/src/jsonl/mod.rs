@@ -23,6 +23,7 @@ mod removal;
 mod runs;
 mod segment;
 mod snapshots;
+mod stream_files;
 mod view;
 mod walk;
 mod writer;
@@ -71,6 +72,8 @@ pub struct JsonlOptions {
     pub path: PathBuf,
     /// Whether newlines are written ahead of the lines, which makes appends faster; `tail -f` wants them off.
     pub prewrite: bool,
+    /// Whether each stream's events are kept in a file of its own too, for people; `None` leaves it as the log has it.
+    pub stream_files: Option<bool>,
     /// How long to wait for another process that writes, before giving up.
     pub lock_wait: Duration,
     /// Sizes.
@@ -99,7 +102,8 @@ impl JsonlOptions {
             ahead_bytes: AHEAD_BYTES,
             background: true,
         };
-        Self { path: path.into(), prewrite: true, lock_wait: Duration::from_millis(LOCK_WAIT_MS), tuning }
+        let lock_wait = Duration::from_millis(LOCK_WAIT_MS);
+        Self { path: path.into(), prewrite: true, stream_files: None, lock_wait, tuning }
     }
 }
 
@@ -357,7 +361,9 @@ impl Store for JsonlStore {
         for batch in batches {
             let prepared = self.prepare(batch).await;
             let more = prepared.encoded.bytes_max();
-            if bytes > 0 && bytes + more > GROUP_BYTES_MAX {
+            // Lines with times of their own have another mark of their write.
+            let is_alike = chunk.last().is_none_or(|last: &Prepared| last.is_kept() == prepared.is_kept());
+            if bytes > 0 && (bytes + more > GROUP_BYTES_MAX || !is_alike) {
                 outcomes.extend(self.submit(std::mem::take(&mut chunk)).await);
                 bytes = 0;
             }

@@ -34,6 +34,8 @@ pub(super) struct View {
     pub(super) generation: u64,
     /// How often segments were written anew.
     pub(super) rewrites: u64,
+    /// Whether each stream's events are kept in files of its own too.
+    pub(super) has_stream_files: bool,
     /// What is said of a write that was never finished.
     pub(super) torn: Option<String>,
     /// What is wrong behind the last event.

@@ -17,6 +17,7 @@ use super::log::{Job, Log, Task};
 use super::mark::Mark;
 use super::runs;
 use super::segment::{Place, SegmentName};
+use super::stream_files;
 use super::view::Entry;
 use super::{JsonlOptions, Tuning};
 use crate::vfs::VfsFile;
@@ -35,6 +36,8 @@ pub(super) struct Writer {
     head_file: Arc<dyn VfsFile>,
     active: Option<Active>,
     groups: u64,
+    /// Whether the files of streams could not be written.
+    has_failed_files: bool,
 }
 
 /// What the writer does next.
@@ -46,7 +49,7 @@ enum Next {
 
 impl Writer {
     pub(super) fn new(log: Arc<Log>, head_file: Arc<dyn VfsFile>) -> Self {
-        Self { log, head_file, active: None, groups: 0 }
+        Self { log, head_file, active: None, groups: 0, has_failed_files: false }
     }
 
     pub(super) fn run(mut self) {
@@ -144,8 +147,21 @@ impl Writer {
                 break;
             }
         }
+        self.keep_stream_files();
         self.end_turn();
         Log::index_if_due(&self.log);
+    }
+
+    /// Brings the files of streams up to the log. When that fails, whoever opens the log next does it.
+    fn keep_stream_files(&mut self) {
+        let view = self.log.view();
+        if !view.has_stream_files || self.has_failed_files || self.log.core().stopped.is_some() {
+            return;
+        }
+        if let Err(error) = stream_files::keep(&self.log.files, &view) {
+            tracing::warn!(%error, "the files of streams are behind the log until it is opened again");
+            self.has_failed_files = true;
+        }
     }
 
     /// Takes the group that callers have filled, and what has waited, and lets them fill another one.
@@ -357,6 +373,11 @@ impl Writer {
         let mut mended: Vec<String> = self.log.view().torn.clone().into_iter().collect();
         runs::forget_older(&self.log.files, u64::MAX);
         self.reload()?;
+        if self.log.view().has_stream_files {
+            stream_files::forget(&self.log.files)?;
+            self.has_failed_files = false;
+            mended.push("the files of streams are written anew".to_owned());
+        }
         let tuning = &self.log.files.options.tuning;
         while self.log.view().tail.len() >= tuning.index_events {
             if !self.log.index(tuning.index_events, false) {

@@ -20,6 +20,9 @@ pub trait Vfs: Debug + Send + Sync + 'static {
     /// The time.
     fn now(&self) -> Timestamp;
 
+    /// A text that is another one each time the machine has started; empty where that cannot be told.
+    fn boot(&self) -> String;
+
     /// Opens a file.
     fn open(&self, path: &Path, how: OpenFile) -> io::Result<Arc<dyn VfsFile>>;
 

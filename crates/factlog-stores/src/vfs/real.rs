@@ -22,6 +22,10 @@ impl Vfs for RealDisk {
         Timestamp::now()
     }
 
+    fn boot(&self) -> String {
+        system::boot()
+    }
+
     fn open(&self, path: &Path, how: OpenFile) -> io::Result<Arc<dyn VfsFile>> {
         let mut options = OpenOptions::new();
         options.read(true).write(how != OpenFile::Read);

@@ -51,6 +51,8 @@ struct Disk {
     clock_micros: i64,
     /// Whether operations are told, on standard error.
     is_told: bool,
+    /// How often the machine was started.
+    boots: u64,
     /// How often the machine or the program was started.
     starts: u64,
     handles: u64,
@@ -97,6 +99,7 @@ impl SimulatedDisk {
             random: Rng::with_seed(seed),
             clock_micros: BEGINNING_MICROS,
             is_told: false,
+            boots: 0,
             starts: 0,
             handles: 0,
             locks: HashMap::new(),
@@ -157,6 +160,7 @@ impl SimulatedDisk {
         };
         let mut disk = self.disk();
         disk.tree.crash(&mut random, luck);
+        disk.boots += 1;
         disk.start();
         drop(disk);
         self.0.unlocked.notify_all();
@@ -246,6 +250,10 @@ impl Disk {
 }
 
 impl Vfs for SimulatedDisk {
+    fn boot(&self) -> String {
+        self.disk().boots.to_string()
+    }
+
     fn now(&self) -> Timestamp {
         let mut disk = self.disk();
         let step = match disk.random.u8(0..64) {

@@ -54,6 +54,7 @@ impl World {
         let mut random = Rng::with_seed(seed);
         let mut options = JsonlOptions::new("/log");
         options.prewrite = random.bool();
+        options.stream_files = (random.u8(..4) == 0).then_some(true);
         options.lock_wait = Duration::from_secs(10);
         options.tuning = Tuning {
             segment_bytes: random.u64(1_024..4_096),
