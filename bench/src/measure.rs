@@ -129,6 +129,18 @@ pub(crate) struct Appends {
     pub(crate) latencies: Latencies,
 }
 
+impl Appends {
+    pub(crate) fn nothing(took: Duration) -> Self {
+        Self { acknowledged: 0, counted: 0, took, latencies: Latencies::default() }
+    }
+
+    pub(crate) fn join(&mut self, other: Self) {
+        self.acknowledged += other.acknowledged;
+        self.counted += other.counted;
+        self.latencies.join(other.latencies);
+    }
+}
+
 /// Lets so many writers append for so long, each as fast as it is answered.
 pub(crate) fn appends(
     subject: &dyn Subject,
@@ -160,32 +172,55 @@ pub(crate) fn appends(
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect::<Result<Vec<_>>>()
     })?;
-    let mut sum = Appends { acknowledged: 0, counted: 0, took, latencies: Latencies::default() };
-    for part in parts {
-        sum.acknowledged += part.acknowledged;
-        sum.counted += part.counted;
-        sum.latencies.join(part.latencies);
-    }
+    let mut sum = Appends::nothing(took);
+    parts.into_iter().for_each(|part| sum.join(part));
     Ok(sum)
 }
 
 /// Does one thing over and over; each time is so many events.
 pub(crate) fn keep_on(took: Duration, events: u64, mut once: impl FnMut() -> Result<()>) -> Result<Appends> {
-    let mut sum = Appends { acknowledged: 0, counted: 0, took, latencies: Latencies::default() };
-    let start = Instant::now() + WARM_UP;
-    let end = start + took;
-    let mut began = Instant::now();
-    while began < end {
+    let mut counting = Counting::begin(took, events);
+    while counting.goes_on() {
         once()?;
-        let done = Instant::now();
-        sum.acknowledged += events;
-        if done >= start && done < end {
-            sum.counted += events;
-            sum.latencies.note(done - began);
-        }
-        began = done;
+        counting.done();
     }
-    Ok(sum)
+    Ok(counting.finish())
+}
+
+/// Counts what is done over and over, each time so many events.
+pub(crate) struct Counting {
+    sum: Appends,
+    events: u64,
+    start: Instant,
+    end: Instant,
+    began: Instant,
+}
+
+impl Counting {
+    pub(crate) fn begin(took: Duration, events: u64) -> Self {
+        let began = Instant::now();
+        let start = began + WARM_UP;
+        Self { sum: Appends::nothing(took), events, start, end: start + took, began }
+    }
+
+    pub(crate) fn goes_on(&self) -> bool {
+        self.began < self.end
+    }
+
+    /// Notes that it was done once more.
+    pub(crate) fn done(&mut self) {
+        let done = Instant::now();
+        self.sum.acknowledged += self.events;
+        if done >= self.start && done < self.end {
+            self.sum.counted += self.events;
+            self.sum.latencies.note(done - self.began);
+        }
+        self.began = done;
+    }
+
+    pub(crate) fn finish(self) -> Appends {
+        self.sum
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ pub(super) struct Load {
 pub(super) fn run(kind: &Kind, disk: &Disk, load: Load, took: Duration) -> Result<Line> {
     let Load { writers, batch } = load;
     let line = Line { writers: Some(writers), batch: Some(batch), ..Line::default() };
-    fresh(kind, disk, line, |subject| appends(subject, writers, batch, took))
+    fresh(kind, disk, line, |subject| {
+        subject.tasks(writers, batch, took).unwrap_or_else(|| appends(subject, writers, batch, took))
+    })
 }
 
 /// One producer that hands over much at a time.

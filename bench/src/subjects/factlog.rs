@@ -1,7 +1,8 @@
 //! factlog itself, called as a program calls it: names parsed beforehand, JSON checked with each event.
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use factlog::{
@@ -10,9 +11,11 @@ use factlog::{
 };
 use factlog_stores::{JsonlOptions, JsonlStore, Open, SqliteOptions, SqliteStore};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Barrier;
 
 use super::{Look, Projecting, Seen, Subject, What, factlog_states};
-use crate::workload::{Batch, STREAM_NAMES, TYPE_NAMES};
+use crate::measure::{Appends, Counting};
+use crate::workload::{Batch, STREAM_NAMES, TYPE_NAMES, Writer};
 
 /// The file of the log in its folder.
 pub(super) const FILE: &str = "factlog.db";
@@ -33,24 +36,39 @@ pub(super) static STREAMS: LazyLock<Vec<StreamName>> =
 static TYPES: LazyLock<Vec<EventType>> =
     LazyLock::new(|| TYPE_NAMES.iter().map(|name| EventType::trusted(name.as_str())).collect());
 
-struct Factlog(EventLog);
+/// What a program of many tasks would have.
+static TASKS: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .enable_time()
+        .build()
+        .expect("a machine fit to measure on has threads to spare")
+});
+
+/// The log, and whether tasks call it instead of threads.
+struct Factlog(EventLog, bool);
 
 /// A log in an SQLite file, with the settings that a user gets.
 pub(super) fn sqlite(folder: &Path) -> Result<Box<dyn Subject>> {
     let store = SqliteStore::open(&SqliteOptions::new(folder.join(FILE)), Open::Create)?;
-    Ok(Box::new(Factlog(EventLog::new(store))))
+    Ok(Box::new(Factlog(EventLog::new(store), false)))
 }
 
 /// A log in a folder of plain text, with the settings that a user gets.
 pub(super) fn jsonl(folder: &Path) -> Result<Box<dyn Subject>> {
     let store = JsonlStore::open(&JsonlOptions::new(folder.join(FOLDER)), Open::Create)?;
-    Ok(Box::new(Factlog(EventLog::new(store))))
+    Ok(Box::new(Factlog(EventLog::new(store), false)))
+}
+
+/// The same, called by tasks.
+pub(super) fn jsonl_tasks(folder: &Path) -> Result<Box<dyn Subject>> {
+    let store = JsonlStore::open(&JsonlOptions::new(folder.join(FOLDER)), Open::Create)?;
+    Ok(Box::new(Factlog(EventLog::new(store), true)))
 }
 
 /// A log in memory.
 #[expect(clippy::unnecessary_wraps, reason = "subjects are opened alike")]
 pub(super) fn memory(_folder: &Path) -> Result<Box<dyn Subject>> {
-    Ok(Box::new(Factlog(EventLog::new(MemoryStore::new()))))
+    Ok(Box::new(Factlog(EventLog::new(MemoryStore::new()), false)))
 }
 
 impl Factlog {
@@ -67,6 +85,29 @@ impl Factlog {
     }
 }
 
+/// One that appends as fast as it is answered.
+async fn task(
+    log: EventLog,
+    mut writer: Writer,
+    start: Arc<Barrier>,
+    (batch, took): (usize, Duration),
+) -> Result<Appends> {
+    let streams = writer.begin();
+    let begun = streams.len() as u64;
+    let streams = streams.into_iter().map(Factlog::facts).collect::<Result<Vec<_>>>()?;
+    let outcomes = log.append_each(streams).await;
+    start.wait().await;
+    outcomes.into_iter().collect::<factlog::Result<Vec<_>>>()?;
+    let mut counting = Counting::begin(took, batch as u64);
+    while counting.goes_on() {
+        log.append(Factlog::facts(writer.next(batch))?).await?;
+        counting.done();
+    }
+    let mut appends = counting.finish();
+    appends.acknowledged += begun;
+    Ok(appends)
+}
+
 impl Subject for Factlog {
     fn append(&self, batch: Batch) -> Result<u64> {
         let appended = RUNTIME.handle().block_on(self.0.append(Self::facts(batch)?))?;
@@ -79,6 +120,25 @@ impl Subject for Factlog {
             outcome?;
         }
         Ok(())
+    }
+
+    fn tasks(&self, writers: usize, batch: usize, took: Duration) -> Option<Result<Appends>> {
+        self.1.then(|| {
+            TASKS.block_on(async {
+                let start = Arc::new(Barrier::new(writers));
+                let tasks: Vec<_> = (0..writers)
+                    .map(|number| {
+                        let writer = Writer::new(number, writers);
+                        TASKS.spawn(task(self.0.clone(), writer, Arc::clone(&start), (batch, took)))
+                    })
+                    .collect();
+                let mut sum = Appends::nothing(took);
+                for task in tasks {
+                    sum.join(task.await??);
+                }
+                Ok(sum)
+            })
+        })
     }
 
     fn read(&self, what: &What) -> Result<Seen> {

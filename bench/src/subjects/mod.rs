@@ -12,11 +12,12 @@ mod sqlite_scan;
 mod tephra;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use uuid::Uuid;
 
+use crate::measure::Appends;
 use crate::test::Test;
 use crate::workload::Batch;
 
@@ -32,6 +33,11 @@ pub(crate) trait Subject: Send + Sync {
             self.append(batch)?;
         }
         Ok(())
+    }
+
+    /// Lets so many tasks of one runtime append for so long; none where callers are threads.
+    fn tasks(&self, _writers: usize, _batch: usize, _took: Duration) -> Option<Result<Appends>> {
+        None
     }
 
     /// Reads events, each into values of its own where the subject has such.
@@ -128,10 +134,11 @@ pub(crate) struct Kind {
 
 const THREADS: &str = "threads";
 const BLOCK_ON: &str = "threads, each in block_on of a tokio runtime";
+const TASKS: &str = "tasks of a tokio runtime with a thread per core";
 const APPENDS: [Test; 3] = [Test::Append, Test::AppendBatch, Test::Import];
 
 /// All kinds, in the order in which they take turns.
-pub(crate) static KINDS: [Kind; 10] = [
+pub(crate) static KINDS: [Kind; 11] = [
     Kind {
         name: "factlog-sqlite",
         tests: &Test::ALL,
@@ -145,6 +152,14 @@ pub(crate) static KINDS: [Kind; 10] = [
         tests: &Test::ALL,
         open: factlog::jsonl,
         callers: BLOCK_ON,
+        log_of: "factlog-jsonl",
+        in_memory: false,
+    },
+    Kind {
+        name: "factlog-jsonl-tasks",
+        tests: &[Test::Append, Test::AppendBatch],
+        open: factlog::jsonl_tasks,
+        callers: TASKS,
         log_of: "factlog-jsonl",
         in_memory: false,
     },
