@@ -118,6 +118,10 @@ impl Archive {
         if folder.to_str().is_none() {
             return Err(Error::invalid(format!("{}: the name is not UTF-8", folder.display())));
         }
+        if folder.join("factlog.json").is_file() {
+            return Err(Error::invalid(format!("{} is a log itself", folder.display()))
+                .with_hint("name another folder for the archive"));
+        }
         let reading =
             log.read(removal.effective_filter()).before(Position(removal.through.0.saturating_add(1)));
         Ok(Self { folder, reading, next: None })

@@ -267,7 +267,13 @@ fn is_ours(command: &str) -> bool {
     let name = program.as_deref().and_then(|program| program.rsplit(['/', '\\']).next());
     name.is_some_and(|name| name.contains("factlog"))
         && agent.parse::<Agent>().is_ok()
-        && unquoted(store).is_some_and(|store| store.starts_with("sqlite:"))
+        && unquoted(store).is_some_and(|store| is_url(&store))
+}
+
+/// Whether a text begins as the URL of a log of any kind.
+fn is_url(text: &str) -> bool {
+    text.split_once(':')
+        .is_some_and(|(kind, _)| !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
 /// The one word that a shell makes of a text; none for anything that is more than a word.

@@ -191,20 +191,26 @@ fn read(path: &Path) -> Result<File> {
 
 /// A path in a settings file is meant from where the file is.
 fn beside(file: &Path, url: String) -> String {
-    match (url.strip_prefix("sqlite:"), file.parent()) {
-        (Some(path), Some(folder))
+    match (kind_and_path(&url), file.parent()) {
+        (Some((kind, path)), Some(folder))
             if !path.starts_with('/') && !path.starts_with("~/") && !Path::new(path).is_absolute() =>
         {
-            format!("sqlite:{}", folder.join(path).display())
+            format!("{kind}:{}", folder.join(path).display())
         }
         _ => url,
     }
 }
 
-/// `~/` is the home folder here too: behind `sqlite:` no shell sees it.
+/// The parts of a URL that names a path.
+fn kind_and_path(url: &str) -> Option<(&str, &str)> {
+    url.split_once(':').filter(|(kind, path)| ["sqlite", "jsonl"].contains(kind) && !path.is_empty())
+}
+
+/// `~/` is the home folder here too: behind `sqlite:` and `jsonl:` no shell sees it.
 fn at_home(url: String, variable: &dyn Fn(&str) -> Option<OsString>) -> String {
-    match (url.strip_prefix("sqlite:~/"), variable("HOME").filter(|home| !home.is_empty())) {
-        (Some(path), Some(home)) => format!("sqlite:{}", Path::new(&home).join(path).display()),
+    let path = kind_and_path(&url).and_then(|(kind, path)| Some((kind, path.strip_prefix("~/")?)));
+    match (path, variable("HOME").filter(|home| !home.is_empty())) {
+        (Some((kind, path)), Some(home)) => format!("{kind}:{}", Path::new(&home).join(path).display()),
         _ => url,
     }
 }

@@ -1,6 +1,6 @@
 //! The URL of a log: `KIND:PLACE?SETTING=VALUE`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -24,10 +24,14 @@ impl FromStr for StoreUrl {
 
     fn from_str(url: &str) -> Result<Self> {
         let unknown = |what: String| {
-            let example = if url.contains(':') || url.is_empty() { "factlog.db" } else { url };
-            Error::invalid(what).with_hint(format!(
-                "a log's URL is sqlite:PATH, jsonl:DIR or memory:, for example sqlite:{example}"
-            ))
+            let example = match url {
+                _ if url.starts_with("jsonl") => "jsonl:factlog".to_owned(),
+                _ if url.contains(':') || url.is_empty() => "sqlite:factlog.db".to_owned(),
+                path if Path::new(path).is_dir() => format!("jsonl:{path}"),
+                path => format!("sqlite:{path}"),
+            };
+            Error::invalid(what)
+                .with_hint(format!("a log's URL is sqlite:PATH, jsonl:DIR or memory:, for example {example}"))
         };
         let (kind, rest) =
             url.split_once(':').ok_or_else(|| unknown(format!("{url:?} is not a log's URL")))?;
@@ -71,7 +75,8 @@ fn each_setting(
 ) -> Result<()> {
     for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
         setting.split_once('=').and_then(&mut apply).ok_or_else(|| {
-            Error::invalid(format!("{url:?}: {setting:?} is no setting of it")).with_hint(known)
+            Error::invalid(format!("{url:?}: {setting:?} is no setting of it, or not with that value"))
+                .with_hint(known)
         })?;
     }
     Ok(())

@@ -100,3 +100,107 @@ async fn a_number_of_saves_that_cannot_be_is_said_and_the_log_goes_on() {
     assert_eq!(refused.kind(), ErrorKind::Corrupt);
     assert!(store.health().await.healthy);
 }
+
+/// Three segments of two events each.
+fn three_segments() -> Scene {
+    let scene = Scene::new(&[1, 1]);
+    for (number, first) in [(2, 3), (3, 5)] {
+        let lines: Vec<u8> =
+            (first..first + 2).flat_map(|at| lines_of(vec![event(at)], false).unwrap()).collect();
+        scene.put(&format!("2026-11-20/00000{number}.jsonl"), &lines);
+    }
+    scene
+}
+
+async fn problems(store: &JsonlStore) -> Vec<String> {
+    store.check().await.unwrap().problems
+}
+
+/// Story: of two damaged lines the check named one, counted the events up to it and called that the log; and in a log of
+/// several files it named the last line of the last file, which was whole.
+#[tokio::test]
+async fn a_check_names_each_damaged_line_and_no_other() {
+    let scene = three_segments();
+    for number in [1, 2] {
+        let path = scene.path(&format!("2026-11-20/00000{number}.jsonl"));
+        let changed = fs::read_to_string(&path).unwrap().replacen("task:noted", "task:moted", 1);
+        fs::write(&path, changed).unwrap();
+    }
+    let store = scene.open(Open::Inspect);
+    let report = store.check().await.unwrap();
+    let damaged = |number: u32| {
+        let place = format!("00000{number}.jsonl:1: the line is not what was written");
+        report.problems.iter().filter(|problem| problem.ends_with(&place)).count()
+    };
+    assert_eq!((damaged(1), damaged(2), damaged(3)), (1, 1, 0), "{:?}", report.problems);
+    assert_eq!((report.events, report.head), (4, Position(6)));
+}
+
+/// Story: one letter of a snapshot was changed, and all that the check said was an error.
+#[tokio::test]
+async fn a_check_goes_on_behind_a_damaged_snapshot() {
+    let scene = Scene::new(&[2]);
+    let store = scene.open(Open::Existing);
+    let snapshot = Snapshot::new("a", Position(1), Json::parse(r#"{"sum":1}"#).unwrap());
+    store.snapshots().save(snapshot, None, Keep::Newest).await.unwrap();
+    let folder = scene.path(&format!("snapshots/{}.d", factlog::file_name("a")));
+    let path = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("sum", "sun")).unwrap();
+    let report = store.check().await.unwrap();
+    assert_eq!(report.events, 2);
+    assert!(report.problems[0].contains("the snapshot is not what was written"), "{:?}", report.problems);
+}
+
+/// Story: an index of another log, or an empty one, was passed over without a word; so was a `head.json` of nonsense.
+#[tokio::test]
+async fn what_is_not_believed_is_said() {
+    let scene = Scene::new(&[2]);
+    drop(scene.open(Open::Existing));
+    fs::create_dir_all(scene.path("indexes/0")).unwrap();
+    fs::write(scene.path("indexes/0/0000000000000000-0000000000000002.run"), "no index").unwrap();
+    fs::write(scene.path("head.json"), "{}").unwrap();
+    let report = scene.open(Open::Inspect).check().await.unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    let is_said = |name: &str| report.warnings.iter().any(|warning| warning.contains(name));
+    assert!(is_said(".run") && is_said("head.json"), "{:?}", report.warnings);
+}
+
+/// Story: somebody moved old days into the log's own folder. Each segment was kept aside as itself, and then written anew
+/// without its events, which were nowhere any more.
+#[tokio::test]
+async fn an_archive_is_no_log() {
+    let scene = three_segments();
+    let store = scene.open(Open::Existing);
+    let removal = factlog::Removal {
+        filter: Filter {
+            recorded: factlog::TimeRange { to: Some("2026-11-21T00:00:00Z".parse().unwrap()), from: None },
+            ..Filter::all()
+        },
+        through: Position(6),
+        archive: Some(scene.path("").display().to_string()),
+    };
+    let refused = store.archive(&removal).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert_eq!(store.check().await.unwrap().events, 6);
+    assert_eq!(problems(&store).await, Vec::<String>::new());
+}
+
+/// Story: a writer was stopped by its debugger, and nobody could as much as look at the log.
+#[tokio::test]
+async fn a_log_that_is_locked_can_be_read() {
+    let scene = Scene::new(&[2]);
+    drop(scene.open(Open::Existing));
+    let held = fs::File::open(scene.path("head.json")).unwrap();
+    held.lock().unwrap();
+    let options = JsonlOptions { lock_wait: std::time::Duration::ZERO, ..JsonlOptions::new(scene.path("")) };
+    let store = JsonlStore::open(&options, Open::Existing).unwrap();
+    assert_eq!(
+        store.read(&factlog::Read::after(Filter::all(), Position::START)).await.unwrap().events.len(),
+        2
+    );
+    let batch = || factlog::Batch::new(vec![NewEvent::new("task-1", "task:noted", ()).unwrap()]).unwrap();
+    let refused = store.append(vec![batch()]).await.remove(0).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    held.unlock().unwrap();
+    assert_eq!(store.append(vec![batch()]).await.remove(0).unwrap().last(), Position(3));
+}

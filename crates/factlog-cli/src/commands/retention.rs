@@ -124,7 +124,11 @@ pub(super) async fn compact(log: &EventLog) -> Outcome {
     counting.say("compacting");
     let Compacted { before_bytes, after_bytes, is_held } = log.compact().await?;
     drop(counting);
-    note(format_args!("compacted: {before_bytes} bytes before, {after_bytes} bytes after"));
+    if before_bytes == 0 && after_bytes == 0 {
+        note("nothing to compact: this kind of log gives the space back by itself");
+    } else {
+        note(format_args!("compacted: {before_bytes} bytes before, {after_bytes} bytes after"));
+    }
     if is_held {
         note("note: other processes are reading; the file shrinks when they are done");
     }

@@ -1,16 +1,19 @@
 //! Reads everything and says what is wrong: lines, order, versions, indexes, snapshots.
 
 use std::collections::HashMap;
+use std::io;
 
 use factlog::{Position, Report, Result, Timestamp};
 
-use super::files::{Files, TORN_FOLDER, told};
+use super::files::{Files, HEAD_FILE, TORN_FOLDER, told};
 use super::index::Builder;
 use super::line::{Fields, Line, parse, timestamp, unescaped, verified};
+use super::mark::Mark;
 use super::query::{Reader, Source, scan_lines};
 use super::segment::{self, Lines, Place, SegmentName};
 use super::view::View;
 use super::{load, runs, snapshots, stream_files};
+use crate::vfs::OpenFile;
 
 /// Problems that one report names; the rest is counted.
 const PROBLEMS_MAX: usize = 100;
@@ -36,6 +39,8 @@ pub(super) fn check(files: &Files, view: &View) -> Result<Report> {
     checking.indexes();
     checking.report.warnings.extend(view.torn.clone());
     checking.report.problems.extend(snapshots::check(files)?);
+    checking.report.warnings.extend(mark(files)?);
+    checking.report.warnings.extend(runs::unbelieved(files, view));
     if view.has_stream_files && checking.report.problems.is_empty() {
         checking.report.problems.extend(stream_files::check(files, view)?);
     }
@@ -53,6 +58,20 @@ pub(super) fn check(files: &Files, view: &View) -> Result<Report> {
         report.problems.push(format!("and {more} more"));
     }
     Ok(report)
+}
+
+/// What is to be said of `head.json`.
+fn mark(files: &Files) -> Result<Option<String>> {
+    let path = files.path(HEAD_FILE);
+    let is_whole = match files.vfs.open(&path, OpenFile::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        opened => {
+            let file = opened.map_err(|error| told(&path, error))?;
+            Mark::read(&*file).map_err(|error| told(&path, error))?.is_some()
+        }
+    };
+    let said = "the file is not what was written, so an end that is missing would not be seen; who writes next makes it anew";
+    Ok((!is_whole).then(|| format!("{}: {said}", path.display())))
 }
 
 struct Checking<'a> {
@@ -100,9 +119,19 @@ impl<'a> Checking<'a> {
         let path = name.path(&self.files.folder);
         let file = self.files.segment(name)?;
         let is_last = self.view.segments.last() == Some(&name);
-        let end = if is_last { self.view.end } else { file.len().map_err(|error| told(&path, error))? };
+        let is_end = is_last && self.view.damage.is_none();
+        let end = if is_end { self.view.end } else { file.len().map_err(|error| told(&path, error))? };
         let mut lines = Lines::new(&*file, 0, end);
+        // Space that was written ahead ends a log that is damaged before it.
+        let mut blank = None;
         while let Some(line) = lines.next().map_err(|error| told(&path, error))? {
+            if line.bytes.is_empty() {
+                blank = blank.or(Some(line.offset));
+                continue;
+            }
+            if let Some(offset) = blank.take() {
+                self.problem(name, offset, "an empty line stands between events");
+            }
             let parsed = if line.is_ended { verified(line.bytes).and_then(parse) } else { None };
             match parsed {
                 Some(Line::Event(fields)) => self.event(&fields, name, line.offset),
@@ -111,11 +140,11 @@ impl<'a> Checking<'a> {
                     self.report.removed += last.0 - first.0 + 1;
                     (self.at, self.more) = (last, 0);
                 }
-                None if line.bytes.is_empty() => {
-                    self.problem(name, line.offset, "an empty line stands between events");
-                }
                 None => self.problem(name, line.offset, "the line is not what was written"),
             }
+        }
+        if let Some(offset) = blank.filter(|_| !is_last) {
+            self.problem(name, offset, "an empty line stands at the end");
         }
         Ok(())
     }
@@ -168,11 +197,14 @@ impl<'a> Checking<'a> {
 
     /// What can be said once all lines were read.
     fn ends(&mut self) {
-        self.report.head = self.view.head;
+        self.report.head = self.view.head.max(self.at);
         let gone = self.removed.keys().filter(|stream| !self.versions.contains_key(*stream)).count();
         self.report.streams = (self.versions.len() + gone) as u64;
         if let Some(damage) = &self.view.damage {
-            self.report.problems.push(damage.to_string());
+            let is_told = |place: &str| self.report.problems.iter().any(|told| told.starts_with(place));
+            if !damage.place().is_some_and(is_told) {
+                self.report.problems.push(damage.to_string());
+            }
         } else if self.at != self.view.head {
             let said = format!("the lines end at position {}, and the log at {}", self.at, self.view.head);
             self.report.problems.push(said);

@@ -27,17 +27,21 @@ struct About {
 /// Makes sure that there is a log to open.
 pub(super) fn prepare(files: &Files, open: Open) -> Result<()> {
     let path = files.path(ABOUT_FILE);
-    if let Some(bytes) = read_file(&*files.vfs, &path).map_err(|error| told(&path, error))? {
-        return known(&path, &bytes);
-    }
     let place = files.folder.display();
+    let is_file = || {
+        Error::invalid(format!("{place} is a file, and a plain-text log is a folder"))
+            .with_hint("name a folder, for example jsonl:factlog; a log in one file is sqlite:PATH")
+    };
+    match read_file(&*files.vfs, &path) {
+        Ok(Some(bytes)) => return known(&path, &bytes),
+        Ok(None) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(is_file()),
+        Err(error) => return Err(told(&path, error)),
+    }
     let entries = match files.vfs.entries(&files.folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Err(Error::invalid(format!("{place} is a file, and a plain-text log is a folder"))
-                .with_hint("name a folder, for example jsonl:factlog"));
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(is_file()),
         Err(error) => return Err(told(&files.folder, error)),
     };
     let segments = segment::list(&*files.vfs, &files.folder).unwrap_or_default();

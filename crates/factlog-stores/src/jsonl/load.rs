@@ -116,7 +116,6 @@ impl Loaded {
         match walked.rest {
             Rest::Clean => {}
             Rest::Damaged(error) => {
-                tracing::error!(%error, "the log is damaged");
                 view.damage = Some(error);
                 return Ok(false);
             }

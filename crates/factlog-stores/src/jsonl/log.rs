@@ -98,13 +98,7 @@ impl Log {
             Err(error) => return Err(told(error)),
         };
         let loaded = match (&head_file, mode) {
-            (Some(file), Mode::Write) => {
-                super::lock::lock_within(file, files.options.lock_wait).map_err(told)??;
-                let loaded =
-                    settle(&files, &**file).and_then(|loaded| with_stream_files(&files, &**file, loaded));
-                file.unlock().map_err(told)?;
-                loaded?
-            }
+            (Some(file), Mode::Write) => open_to_write(&files, file)?,
             (Some(file), _) => {
                 // After a power cut the mark may say less than what is there. Who writes has told of everything.
                 let is_alone = file.try_lock().unwrap_or(false);
@@ -351,6 +345,23 @@ pub(super) fn settle(files: &Files, head_file: &dyn VfsFile) -> Result<(Loaded, 
     let now = Mark { generation: view.generation, ..now };
     now.write(head_file).map_err(told)?;
     Ok((loaded, Some(now)))
+}
+
+/// Opens a log that is to be written. Who finds it locked waits for nothing: somebody writes, and has told how far it goes.
+fn open_to_write(files: &Files, head_file: &Arc<dyn VfsFile>) -> Result<(Loaded, Option<Mark>)> {
+    let path = files.path(HEAD_FILE);
+    let told = |error| told(&path, error);
+    if !head_file.try_lock().map_err(told)? {
+        let mark = Mark::read(&**head_file).map_err(told)?;
+        if mark.is_some() && files.options.stream_files.is_none() {
+            return Ok((load(files, mark, Mode::Look)?, mark));
+        }
+        super::lock::lock_within(head_file, files.options.lock_wait).map_err(told)??;
+    }
+    let loaded =
+        settle(files, &**head_file).and_then(|loaded| with_stream_files(files, &**head_file, loaded));
+    head_file.unlock().map_err(told)?;
+    loaded
 }
 
 /// Keeps the files of streams, or keeps them no more, as was asked for. The caller holds the lock.

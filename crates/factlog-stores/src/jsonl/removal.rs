@@ -14,7 +14,7 @@ use factlog::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::files::{Files, REMOVALS_FILE, told};
+use super::files::{ABOUT_FILE, Files, REMOVALS_FILE, told};
 use super::line::{self, Line, parse, verified};
 use super::load::{Loaded, keep_versions};
 use super::query;
@@ -82,6 +82,13 @@ pub(super) fn remove(writer: &mut Writer, removal: &Removal, archive: Option<&Pa
     let segments = segments_of(&view, &gone)?;
     drop(view);
     writer.end_segment()?;
+    if let Some(folder) = archive.filter(|folder| is_log(&*writer.log.files.vfs, folder)) {
+        return Err(Error::invalid(format!(
+            "{} is a log itself: its events would be mixed up",
+            folder.display()
+        ))
+        .with_hint("name another folder for the archive"));
+    }
     // An archive that cannot take them is known before anything is said, and is not needed after a crash.
     for segment in archive.iter().flat_map(|_| &segments) {
         keep_aside(&writer.log.files, *segment, archive.unwrap_or(Path::new("")))?;
@@ -100,6 +107,11 @@ pub(super) fn remove(writer: &mut Writer, removal: &Removal, archive: Option<&Pa
     let path = |folder: &Path| segments.iter().map(|name| name.path(folder).display().to_string()).collect();
     let files = archive.map_or_else(Vec::new, path);
     Ok(Moved { removed: Removed { count, position: Some(said.last()) }, files })
+}
+
+/// Whether a folder is a log, or where one is made.
+fn is_log(vfs: &dyn Vfs, folder: &Path) -> bool {
+    vfs.open(&folder.join(ABOUT_FILE), OpenFile::Read).is_ok()
 }
 
 /// The segments that have some events, which are in order.
@@ -247,8 +259,13 @@ fn keep_aside(files: &Files, name: SegmentName, archive: &Path) -> Result<()> {
         }
     };
     aside().map_err(|error| {
+        let hint = if error.kind() == io::ErrorKind::AlreadyExists {
+            "another log's segment, or an older one of this log, has that name: name another folder for the archive"
+        } else {
+            "name an empty folder for the archive, on a disk with room"
+        };
         Error::unavailable(format!("{} cannot be kept as {}: {error}", from.display(), to.display()))
-            .with_hint("name an empty folder for the archive, on a disk with room")
+            .with_hint(hint)
     })
 }
 

@@ -49,8 +49,10 @@ pub(super) fn load(files: &Files, rewrites: u64, segments: &[SegmentName]) -> Ve
                 at = run.last;
                 runs.push(Arc::new(run));
             }
-            Ok(_) => tracing::warn!(%after, %last, "an index does not fit its segments and is built again"),
-            Err(error) => tracing::warn!(%after, %last, %error, "an index cannot be read and is built again"),
+            Ok(_) => tracing::debug!(%after, %last, "an index does not fit its segments and is built again"),
+            Err(error) => {
+                tracing::debug!(%after, %last, %error, "an index cannot be read and is built again");
+            }
         }
     }
     runs
@@ -137,6 +139,26 @@ pub(super) fn forget_older(files: &Files, rewrites: u64) {
             let _ = files.vfs.remove_folder(&folder);
         }
     }
+}
+
+/// What is to be said of index files that are not believed, and would be of use.
+pub(super) fn unbelieved(files: &Files, view: &View) -> Vec<String> {
+    let folder = folder(files, view.rewrites);
+    let entries = files.vfs.entries(&folder).unwrap_or_default();
+    let names = entries.iter().filter_map(|entry| parse_name(&entry.name));
+    let is_of_use = |after: Position, last: Position| {
+        let opened = open(files, view.rewrites, after, last);
+        opened.is_ok_and(|run| fits(files, &run, &view.segments))
+    };
+    names
+        .filter(|(after, last)| *after >= view.indexed() && *last <= view.head && !is_of_use(*after, *last))
+        .map(|(after, last)| {
+            let path = path(files, view.rewrites, after, last);
+            let said = "the index is not what was written, or not of these lines, and is not used; \
+                        `factlog check --repair` builds it again";
+            format!("{}: {said}", path.display())
+        })
+        .collect()
 }
 
 /// Whether an index file has exactly these bytes.

@@ -129,10 +129,7 @@ pub(super) fn load(files: &Files, key: &str, at: Position) -> Result<Option<Snap
         // Another process may have replaced it a moment ago.
         let Some(bytes) = read else { continue };
         let snapshot = decode(&bytes).filter(|snapshot| snapshot.key == key);
-        return snapshot.map(Some).ok_or_else(|| {
-            Error::corrupt(path.display().to_string(), "the snapshot is not what was written")
-                .with_hint("delete the file: what it remembers is built again from the events")
-        });
+        return snapshot.map(Some).ok_or_else(|| damaged(&path));
     }
     Err(Error::unavailable(format!("the snapshot {key} changes faster than it can be read")))
 }
@@ -250,30 +247,46 @@ fn info(files: &Files, path: &Path) -> Result<Option<SnapshotInfo>> {
     let head = memchr::memmem::find(&bytes[..filled], DATA.as_bytes())
         .and_then(|end| serde_json::from_slice::<Head>(&[&bytes[..end], b"}"].concat()).ok());
     let Some(Head { key, position, newest, revision, saved_at, bytes }) = head else {
-        return Err(Error::corrupt(path.display().to_string(), "the snapshot is not what was written")
-            .with_hint("delete the file: what it remembers is built again from the events"));
+        return Err(damaged(path));
     };
     Ok(Some(SnapshotInfo { key, position, newest, revision, saved_at, bytes }))
 }
 
 /// What is wrong with the snapshots' files.
 pub(super) fn check(files: &Files) -> Result<Vec<String>> {
+    let all = files.path(SNAPSHOT_FOLDER);
+    let folders = match files.vfs.entries(&all) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|error| told(&all, error))?,
+    };
     let mut problems = Vec::new();
-    let mut after: Option<(String, Position)> = None;
-    loop {
-        let page = list(files, "", after.as_ref().map(|(key, position)| (key.as_str(), *position)))?;
-        for info in &page {
-            match load(files, &info.key, info.position) {
-                Ok(Some(snapshot)) if snapshot.data.as_str().len() as u64 == info.bytes => {}
-                Ok(_) => {
-                    problems.push(format!("the snapshot {} at {} is not whole", info.key, info.position));
-                }
-                Err(error) => problems.push(error.to_string()),
+    for folder in folders.iter().filter(|entry| entry.is_folder) {
+        let kept = match Kept::read(files, &all.join(&folder.name)) {
+            Ok(kept) => kept,
+            Err(error) => {
+                problems.push(error.to_string());
+                continue;
+            }
+        };
+        for (position, revision) in &kept.snapshots {
+            let path = kept.path(*position, *revision);
+            // One that is gone was replaced a moment ago.
+            let Some(bytes) = read_file(&*files.vfs, &path).map_err(|error| told(&path, error))? else {
+                continue;
+            };
+            let is_it = |snapshot: &Snapshot| {
+                (snapshot.position, snapshot.revision) == (*position, *revision)
+                    && folder.name.strip_suffix(".d") == Some(factlog::file_name(&snapshot.key).as_str())
+            };
+            if !decode(&bytes).as_ref().is_some_and(is_it) {
+                problems.push(damaged(&path).to_string());
             }
         }
-        match page.last() {
-            Some(last) => after = Some((last.key.clone(), last.position)),
-            None => return Ok(problems),
-        }
     }
+    Ok(problems)
+}
+
+fn damaged(path: &Path) -> Error {
+    Error::corrupt(path.display().to_string(), "the snapshot is not what was written")
+        .with_hint("delete the file: what it remembers is built again from the events")
 }

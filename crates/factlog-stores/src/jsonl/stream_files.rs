@@ -146,21 +146,21 @@ pub(super) fn check(files: &Files, view: &View) -> Result<Vec<String>> {
         let said = "the file is not that of its stream's events: `factlog check --repair` writes it anew";
         format!("{}: {said}", path.display())
     };
-    let mut problems = Vec::new();
-    for (path, (bytes, sum)) in &due {
-        // Somebody may have written more since.
-        let found = read_file(&*files.vfs, path).map_err(|error| told(path, error))?.unwrap_or_default();
-        let is_it = found
-            .get(..*bytes as usize)
-            .is_some_and(|found| crc32fast::hash(found) == sum.clone().finalize());
-        if !is_it {
-            problems.push(problem(path));
-        }
+    let mut found = Vec::new();
+    for path in files_from(files, "").map_err(|error| told(&files.folder, error))? {
+        let bytes = read_file(&*files.vfs, &path).map_err(|error| told(&path, error))?.unwrap_or_default();
+        found.push((path, bytes.len() as u64, crc32fast::hash(&bytes)));
     }
-    let foreign = files_from(files, "").map_err(|error| told(&files.folder, error))?;
-    let is_now = Note::read(files).is_ok_and(|now| now == note);
-    problems
-        .extend(foreign.iter().filter(|path| is_now && !due.contains_key(*path)).map(|path| problem(path)));
+    if Note::read(files).map_err(|error| told(&files.path(NOTE_FILE), error))? != note {
+        // Somebody has written them meanwhile.
+        return Ok(Vec::new());
+    }
+    let mut problems = Vec::new();
+    for (path, bytes, sum) in found {
+        let is_it = due.remove(&path).is_some_and(|(due, hasher)| (due, hasher.finalize()) == (bytes, sum));
+        problems.extend((!is_it).then(|| problem(&path)));
+    }
+    problems.extend(due.keys().map(|path| problem(path)));
     problems.sort();
     Ok(problems)
 }

@@ -384,7 +384,10 @@ impl Writer {
                 return Err(Error::unavailable("the indexes cannot be built: `factlog -v` says why"));
             }
         }
-        mended.push(format!("the indexes were built anew, of {} files", self.log.view().runs.len()));
+        mended.push(match self.log.view().runs.len() {
+            0 => "the indexes were taken away: so few events need none".to_owned(),
+            files => format!("the indexes were built anew, in {files} files"),
+        });
         Ok(mended)
     }
 
