@@ -33,7 +33,7 @@ Times without an offset are UTC; `--from` is inclusive, `--to` exclusive, and a 
 
 Settings, the first that says something wins: a flag, the environment (`FACTLOG_STORE`, `FACTLOG_FORMAT`, `FACTLOG_LOG` for
 log levels), `.factlog.toml` in this folder or above it, `factlog/config.toml` in the user's configuration folder, the default.
-A settings file has `store = \"sqlite:PATH\"` (a relative path is meant from the file's folder, `~/` from the home folder) and
+A settings file has `store = \"sqlite:PATH\"` or `\"jsonl:DIR\"` (a relative path is meant from the file's folder, `~/` from the home folder) and
 `format = \"json\"`.
 ";
 

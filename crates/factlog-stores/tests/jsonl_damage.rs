@@ -192,7 +192,10 @@ async fn a_log_that_is_locked_can_be_read() {
     drop(scene.open(Open::Existing));
     let held = fs::File::open(scene.path("head.json")).unwrap();
     held.lock().unwrap();
-    let options = JsonlOptions { lock_wait: std::time::Duration::ZERO, ..JsonlOptions::new(scene.path("")) };
+    let options = JsonlOptions {
+        lock_wait: std::time::Duration::from_millis(500),
+        ..JsonlOptions::new(scene.path(""))
+    };
     let store = JsonlStore::open(&options, Open::Existing).unwrap();
     assert_eq!(
         store.read(&factlog::Read::after(Filter::all(), Position::START)).await.unwrap().events.len(),
@@ -203,4 +206,32 @@ async fn a_log_that_is_locked_can_be_read() {
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
     held.unlock().unwrap();
     assert_eq!(store.append(vec![batch()]).await.remove(0).unwrap().last(), Position(3));
+}
+
+/// Story: a bit had changed in an old segment, whose events behind it were still found by the indexes. The repair took those
+/// away first, and told others that the log ended at the damage; after the segment was put back, it stayed damaged.
+#[tokio::test]
+async fn a_repair_changes_nothing_where_lines_are_damaged() {
+    let scene = three_segments();
+    let tuning = factlog_stores::Tuning { index_events: 2, ..JsonlOptions::new("").tuning };
+    let options = JsonlOptions { tuning, ..JsonlOptions::new(scene.path("")) };
+    let store = JsonlStore::open(&options, Open::Existing).unwrap();
+    let batch = factlog::Batch::new(vec![NewEvent::new("task-1", "task:noted", ()).unwrap()]).unwrap();
+    store.append(vec![batch]).await.remove(0).unwrap();
+    store.close().await.unwrap();
+    let (path, head) = (scene.path("2026-11-20/000001.jsonl"), scene.path("head.json"));
+    let (whole, head_was) = (fs::read_to_string(&path).unwrap(), fs::read(&head).unwrap());
+    fs::write(&path, whole.replacen("task:noted", "task:moted", 1)).unwrap();
+
+    let store = JsonlStore::open(&options, Open::Existing).unwrap();
+    let refused = store.repair().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    let behind = store.read(&factlog::Read::after(Filter::all(), Position(2))).await.unwrap();
+    assert_eq!(behind.events.len(), 5, "what is whole is still found");
+    store.close().await.unwrap();
+    assert_eq!(fs::read(&head).unwrap(), head_was);
+
+    fs::write(&path, whole).unwrap();
+    let store = JsonlStore::open(&options, Open::Existing).unwrap();
+    assert_eq!(problems(&store).await, Vec::<String>::new());
 }

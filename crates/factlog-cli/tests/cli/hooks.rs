@@ -94,6 +94,22 @@ fn what_was_changed_since_the_installation_stays_changed() {
     assert_eq!(left, before);
 }
 
+/// Story: hooks that record into a plain-text log were taken for somebody else's: each installation added them once more,
+/// and none took them away.
+#[test]
+fn hooks_are_known_again_whatever_log_they_record_into() {
+    for url in ["sqlite:a.db", "jsonl:log", "jsonl:log?prewrite=off"] {
+        let place = Place::new();
+        home(&place, SETTINGS, ODD);
+        done(&place, &format!("hooks install --claude --store {url}"));
+        let installed = text(&place, SETTINGS);
+        done(&place, &format!("hooks install --claude --store {url}"));
+        assert_eq!(text(&place, SETTINGS), installed, "{url}");
+        done(&place, "hooks uninstall --claude");
+        assert_eq!(text(&place, SETTINGS), ODD, "{url}");
+    }
+}
+
 #[test]
 fn a_file_that_was_not_there_is_made_and_goes_again() {
     let place = Place::new();

@@ -262,7 +262,7 @@ fn a_store_that_cannot_be_is_refused() {
     hint: a log's URL is sqlite:PATH, jsonl:DIR or memory:, for example sqlite:factlog.db
 
     sqlite:factlog.db?sync=off: 2
-    error: "sqlite:factlog.db?sync=off": "sync=off" is no setting of it
+    error: "sqlite:factlog.db?sync=off": "sync=off" is no setting of it, or not with that value
     hint: the settings are sync=full (the default) or sync=normal, and lock_wait_ms=N
     "#);
 }

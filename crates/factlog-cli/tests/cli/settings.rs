@@ -38,13 +38,28 @@ fn the_projects_file_is_found_from_a_folder_below_and_names_a_log_beside_it() {
 
 #[test]
 fn a_path_from_the_home_folder_is_understood_everywhere() {
-    let place = Place::new();
-    place.ok("append a-1 x --store sqlite:~/mine.db");
-    assert!(place.home("mine.db").is_file());
-    place.write(".factlog.toml", "store = \"sqlite:~/mine.db\"\n");
-    assert_eq!(place.positions("list"), [1]);
-    let place = place.with("FACTLOG_STORE", "sqlite:~/mine.db");
-    assert_eq!(place.positions("list"), [1]);
+    for kind in ["sqlite", "jsonl"] {
+        let place = Place::new();
+        let url = format!("{kind}:~/mine");
+        place.ok(&format!("append a-1 x --store {url}"));
+        assert!(place.home("mine").exists());
+        place.write(".factlog.toml", format!("store = \"{url}\"\n"));
+        assert_eq!(place.positions("list"), [1]);
+        let place = place.with("FACTLOG_STORE", &url);
+        assert_eq!(place.positions("list"), [1]);
+    }
+}
+
+/// Story: a plain-text log that a settings file named was another one in each folder below.
+#[test]
+fn a_relative_path_in_a_settings_file_is_meant_from_where_the_file_is() {
+    for kind in ["sqlite", "jsonl"] {
+        let place = Place::new();
+        place.write("sub/.keep", "");
+        place.write(".factlog.toml", format!("store = \"{kind}:mine\"\n"));
+        place.ok("append a-1 x");
+        assert_eq!(place.below("sub").positions("list"), [1], "{kind}");
+    }
 }
 
 /// A misspelt key had no effect, and events went to another log than the one that was meant.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use factlog::{Position, Report, Result, Timestamp};
+use factlog::{Error, Position, Report, Result, Timestamp};
 
 use super::files::{Files, HEAD_FILE, TORN_FOLDER, told};
 use super::index::Builder;
@@ -72,6 +72,19 @@ fn mark(files: &Files) -> Result<Option<String>> {
     };
     let said = "the file is not what was written, so an end that is missing would not be seen; who writes next makes it anew";
     Ok((!is_whole).then(|| format!("{}: {said}", path.display())))
+}
+
+/// The first thing that is wrong with the lines, whatever indexes say.
+pub(super) fn lines(files: &Files, view: &View) -> Result<Option<Error>> {
+    let mut checking = Checking::new(files, view)?;
+    for name in view.segments.clone().iter() {
+        checking.segment(*name)?;
+    }
+    checking.ends();
+    let hint = "nothing was changed: restore the segment from a backup";
+    let damage =
+        |problem: &String| Error::corrupt(files.folder.display().to_string(), problem).with_hint(hint);
+    Ok(checking.report.problems.first().map(damage))
 }
 
 struct Checking<'a> {

@@ -94,7 +94,8 @@ impl Files {
     /// Damage at a line.
     pub(super) fn damage(&self, segment: SegmentName, offset: u64, what: &str) -> Error {
         Error::corrupt(self.line_place(segment, offset), what).with_hint(
-            "keep the files as they are, run `factlog check`, and restore the segment from a backup",
+            "keep the files as they are, run `factlog check`, and restore the segment from a backup; without one, \
+             `factlog import jsonl` puts all lines that are whole into another log",
         )
     }
 }

@@ -43,10 +43,15 @@ pub(super) struct Loaded {
 pub(super) fn load(files: &Files, mark: Option<Mark>, mode: Mode) -> Result<Loaded> {
     files.forget_open();
     let listed = segment::list(&*files.vfs, &files.folder);
-    let segments = listed.map_err(|error| told(&files.folder, error))?;
+    let mut segments = listed.map_err(|error| told(&files.folder, error))?;
+    if let (Mode::Look, Some(mark)) = (mode, mark) {
+        // A later one is not told of yet.
+        segments.retain(|segment| Some(*segment) <= mark.segment);
+    }
     let mut loaded = Loaded::default();
     let Loaded { view, heads, .. } = &mut loaded;
     view.generation = mark.map_or(0, |mark| mark.generation);
+    view.is_changing = mark.is_some_and(|mark| mark.changing);
     view.rewrites = Removals::read(files)?.rewrites;
     view.has_stream_files = stream_files::is_on(files);
     view.runs = runs::load(files, view.rewrites, &segments);

@@ -5,15 +5,18 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use factlog::{Error, Position, Result, StreamName, Timestamp, Version};
 use tokio::sync::{oneshot, watch};
 
+use super::HEAD_POLL_MS;
 use super::files::{Files, HEAD_FILE, told};
 use super::group::{Answer, Group, Prepared, Written};
 use super::ledger::Heads;
 use super::line::Line;
 use super::load::{Loaded, Mode, load};
+use super::lock::Lock;
 use super::mark::Mark;
 use super::query;
 use super::runs;
@@ -62,8 +65,10 @@ pub(super) struct Core {
 
 pub(super) struct Log {
     pub(super) files: Files,
-    /// None where the folder cannot be written.
+    /// None where there is none to read.
     pub(super) head_file: Option<Arc<dyn VfsFile>>,
+    /// None where the log is only looked at.
+    pub(super) lock: Option<Lock>,
     core: Mutex<Core>,
     pub(super) work: Condvar,
     view: RwLock<Arc<View>>,
@@ -97,24 +102,17 @@ impl Log {
             }
             Err(error) => return Err(told(error)),
         };
-        let loaded = match (&head_file, mode) {
-            (Some(file), Mode::Write) => open_to_write(&files, file)?,
-            (Some(file), _) => {
-                // After a power cut the mark may say less than what is there. Who writes has told of everything.
-                let is_alone = file.try_lock().unwrap_or(false);
-                let mark = Mark::read(&**file).map_err(told)?;
-                let loaded = load(&files, mark, if is_alone { Mode::Inspect } else { Mode::Look });
-                if is_alone {
-                    file.unlock().map_err(told)?;
-                }
-                (loaded?, mark)
-            }
-            (None, _) => (load(&files, None, mode)?, None),
+        let lock = head_file.as_ref().map(|file| Lock::new(Arc::clone(file)));
+        let loaded = match (&head_file, &lock, mode) {
+            (Some(file), Some(lock), Mode::Write) => open_to_write(&files, &**file, lock)?,
+            (Some(file), Some(lock), _) => look(&files, &**file, lock)?,
+            _ => (load(&files, None, mode)?, None),
         };
         let (Loaded { view, heads, len }, seen) = loaded;
         let core = Core { heads, seen, len, ..Core::default() };
         Ok(Self {
-            head_file: head_file.filter(|_| mode == Mode::Write),
+            head_file,
+            lock: lock.filter(|_| mode == Mode::Write),
             core: Mutex::new(core),
             work: Condvar::new(),
             published: Mutex::new(Some(watch::Sender::new(view.head))),
@@ -167,7 +165,7 @@ impl Log {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    pub(super) fn committed(&self, took: std::time::Duration) {
+    pub(super) fn committed(&self, took: Duration) {
         self.commit_us.store(took.as_micros() as u64, Ordering::Relaxed);
         self.committed_at.store(self.files.vfs.now().as_micros(), Ordering::Relaxed);
         self.publish();
@@ -236,19 +234,43 @@ impl Log {
     /// Takes in what other processes have written since.
     pub(super) fn refresh(&self) -> Result<()> {
         let mut core = self.core();
-        if core.in_turn || core.stopped.is_some() || core.is_closing {
+        if core.in_turn || core.is_closing {
             return Ok(());
         }
-        let Some(file) = &self.head_file else { return Ok(()) };
-        let path = self.files.path(HEAD_FILE);
-        let mark = Mark::read(&**file).map_err(|error| told(&path, error))?;
-        if mark == core.seen || mark.is_none() {
+        let mark = self.mark()?;
+        // While files change, what was known of them is as good.
+        if mark == core.seen || mark.is_none_or(|mark| mark.changing) {
             return Ok(());
         }
         core.follow(self, mark, Mode::Look)?;
         drop(core);
         self.publish();
         Ok(())
+    }
+
+    /// What `head.json` says now.
+    fn mark(&self) -> Result<Option<Mark>> {
+        let Some(file) = &self.head_file else { return Ok(None) };
+        Mark::read(&**file).map_err(|error| told(&self.files.path(HEAD_FILE), error))
+    }
+
+    /// Waits while files are changed, as long as for the lock, and takes in what they are then. This blocks.
+    pub(super) fn wait_for_files(&self) -> Result<()> {
+        let until = Instant::now() + self.files.options.lock_wait;
+        while self.mark()?.is_some_and(|mark| mark.changing) && Instant::now() < until {
+            if self.lock.is_none() || self.core().refusal().is_some() {
+                std::thread::sleep(Duration::from_millis(HEAD_POLL_MS));
+                continue;
+            }
+            // The writer's turn comes after those of others, and finds the log anew where one of them has died.
+            let (done, waiting) = std::sync::mpsc::channel();
+            self.submit_task(Box::new(move |writer| {
+                // Who has gone hears nothing.
+                let _ = done.send(writer.map(|_| ()));
+            }));
+            waiting.recv().unwrap_or_else(|_| Err(Error::stopped("the log is closed")))?;
+        }
+        self.refresh()
     }
 
     /// Makes an index of the newest events when there are enough, on a thread of its own where that is wanted.
@@ -298,6 +320,9 @@ impl Log {
     /// Makes an index of the first events of the tail; `false` when that has failed.
     pub(super) fn index(&self, events: usize, join: bool) -> bool {
         let view = self.view();
+        if view.is_changing {
+            return false;
+        }
         let run = match runs::build(&self.files, &view, events, join) {
             Ok(run) => run,
             Err(error) => {
@@ -337,6 +362,7 @@ pub(super) fn settle(files: &Files, head_file: &dyn VfsFile) -> Result<(Loaded, 
         segment: view.segments.last().copied(),
         bytes: view.end,
         generation: view.generation,
+        changing: false,
     };
     if mark == Some(now) {
         return Ok((loaded, mark));
@@ -348,20 +374,37 @@ pub(super) fn settle(files: &Files, head_file: &dyn VfsFile) -> Result<(Loaded, 
 }
 
 /// Opens a log that is to be written. Who finds it locked waits for nothing: somebody writes, and has told how far it goes.
-fn open_to_write(files: &Files, head_file: &Arc<dyn VfsFile>) -> Result<(Loaded, Option<Mark>)> {
+fn open_to_write(files: &Files, head_file: &dyn VfsFile, lock: &Lock) -> Result<(Loaded, Option<Mark>)> {
     let path = files.path(HEAD_FILE);
     let told = |error| told(&path, error);
-    if !head_file.try_lock().map_err(told)? {
-        let mark = Mark::read(&**head_file).map_err(told)?;
+    if !lock.at_once().map_err(told)? {
+        let mark = Mark::read(head_file).map_err(told)?.filter(|mark| !mark.changing);
         if mark.is_some() && files.options.stream_files.is_none() {
             return Ok((load(files, mark, Mode::Look)?, mark));
         }
-        super::lock::lock_within(head_file, files.options.lock_wait).map_err(told)??;
+        lock.within(files.options.lock_wait).map_err(told)??;
     }
-    let loaded =
-        settle(files, &**head_file).and_then(|loaded| with_stream_files(files, &**head_file, loaded));
-    head_file.unlock().map_err(told)?;
+    let loaded = settle(files, head_file).and_then(|loaded| with_stream_files(files, head_file, loaded));
+    lock.give_back().map_err(told)?;
     loaded
+}
+
+/// Opens a log that is only looked at.
+fn look(files: &Files, head_file: &dyn VfsFile, lock: &Lock) -> Result<(Loaded, Option<Mark>)> {
+    let path = files.path(HEAD_FILE);
+    let told = |error| told(&path, error);
+    // After a power cut the mark may say less than what is there. Who writes has told of everything.
+    let mut is_alone = lock.at_once().unwrap_or(false);
+    let mut mark = Mark::read(head_file).map_err(told)?;
+    if !is_alone && mark.is_some_and(|mark| mark.changing) {
+        is_alone = lock.within(files.options.lock_wait).is_ok_and(|locked| locked.is_ok());
+        mark = Mark::read(head_file).map_err(told)?;
+    }
+    let loaded = load(files, mark, if is_alone { Mode::Inspect } else { Mode::Look });
+    if is_alone {
+        lock.give_back().map_err(told)?;
+    }
+    Ok((loaded?, mark))
 }
 
 /// Keeps the files of streams, or keeps them no more, as was asked for. The caller holds the lock.

@@ -25,6 +25,8 @@ pub(super) struct Mark {
     pub(super) bytes: u64,
     /// Changes whenever files come, go or are written anew.
     pub(super) generation: u64,
+    /// Whether that happens at this moment. Who takes the lock and finds this finds the log anew: somebody has died meanwhile.
+    pub(super) changing: bool,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +37,8 @@ struct Wire {
     segment: Option<u32>,
     bytes: u64,
     generation: u64,
+    #[serde(default)]
+    changing: bool,
 }
 
 impl Mark {
@@ -69,6 +73,9 @@ impl Mark {
         }
         number(",\"bytes\":", self.bytes);
         number(",\"generation\":", self.generation);
+        if self.changing {
+            json.extend_from_slice(b",\"changing\":true");
+        }
         let mut line = sealed(json);
         line.pop();
         line.resize(MARK_BYTES - 1, b' ');
@@ -84,5 +91,6 @@ fn parse(body: &[u8]) -> Option<Mark> {
         (None, None) => None,
         _ => return None,
     };
-    Some(Mark { position: wire.position, segment, bytes: wire.bytes, generation: wire.generation })
+    let Wire { position, bytes, generation, changing, .. } = wire;
+    Some(Mark { position, segment, bytes, generation, changing })
 }

@@ -138,8 +138,8 @@ impl JsonlStore {
         create::prepare(&files, open)?;
         let mode = if open == Open::Inspect { Mode::Inspect } else { Mode::Write };
         let log = Arc::new(Log::open(files, mode)?);
-        let writer = match &log.head_file {
-            Some(head_file) => Some(start(Writer::new(Arc::clone(&log), Arc::clone(head_file)))?),
+        let writer = match Writer::new(&log) {
+            Some(writer) => Some(start(writer)?),
             None => None,
         };
         if writer.is_some() {
@@ -164,7 +164,7 @@ impl JsonlStore {
                 .clone()
                 .unwrap_or_else(|| Error::stopped("the log is closed")));
         }
-        if self.log.head_file.is_none() {
+        if self.log.lock.is_none() {
             return Err(Error::denied(format!("{} is read-only", self.log.files.folder.display()))
                 .with_hint("check the rights of the log's folder"));
         }
@@ -188,7 +188,7 @@ impl JsonlStore {
             let view = log.view();
             match read(&log.files, &view) {
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    log.refresh()?;
+                    log.wait_for_files()?;
                     let newer = log.view();
                     if newer.generation == view.generation { Err(error) } else { read(&log.files, &newer) }
                 }
@@ -255,7 +255,7 @@ impl JsonlStore {
 
     fn start_keeper(&self) {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        if keeper.is_some() || self.log.is_closed() || self.log.head_file.is_none() {
+        if keeper.is_some() || self.log.is_closed() {
             return;
         }
         let (alive, ended) = std::sync::mpsc::channel::<()>();
@@ -321,6 +321,10 @@ fn start(writer: Writer) -> Result<JoinHandle<()>> {
                 core.pending.clear();
                 core.group = group::Group::default();
                 drop(core);
+                if let Some(lock) = &self.0.lock {
+                    // It is given back with the last handle else.
+                    let _ = lock.give_back();
+                }
                 self.0.unpublish();
             }
         }

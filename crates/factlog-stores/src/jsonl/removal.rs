@@ -9,8 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use factlog::{
-    Batch, Error, Event, EventId, Filter, Moved, Position, Removal, Removed, RemovedData, Result, StreamName,
-    Version,
+    Batch, Error, ErrorKind, Event, EventId, Filter, Moved, Position, Removal, Removed, RemovedData, Result,
+    StreamName, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,10 @@ impl Removals {
 
 /// Does a removal, as the writer's task.
 pub(super) fn remove(writer: &mut Writer, removal: &Removal, archive: Option<&Path>) -> Result<Moved> {
+    if Removals::read(&writer.log.files)?.begun.is_some() {
+        // Another process has died before it had finished it.
+        writer.reload()?;
+    }
     let view = writer.log.view();
     let mut gone = Vec::new();
     query::each(&writer.log.files, &view, &removal.effective_filter(), Position::START, |event| {
@@ -97,7 +101,17 @@ pub(super) fn remove(writer: &mut Writer, removal: &Removal, archive: Option<&Pa
     removals.rewrites += 1;
     removals.begun = Some(begun);
     removals.write(&writer.log.files)?;
-    let said = writer.append(batch)?;
+    // From here on whoever takes the lock finishes it, should this process die.
+    writer.changing(true)?;
+    let said = match writer.append(batch) {
+        Ok(said) => said,
+        Err(error) => {
+            if error.kind() != ErrorKind::Stopped {
+                writer.reload()?;
+            }
+            return Err(error);
+        }
+    };
     let view = writer.log.view();
     if let Err(error) = finish(&writer.log.files, &view, &removals).and_then(|()| writer.reload()) {
         // The log says that they are gone, and some are there.

@@ -81,7 +81,7 @@ pub(super) fn list(vfs: &dyn Vfs, log: &Path) -> io::Result<Vec<SegmentName>> {
             continue;
         }
         for file in vfs.entries(&log.join(&day.name))? {
-            let number = file.name.strip_suffix(".jsonl").filter(|digits| digits.len() == 6);
+            let number = file.name.strip_suffix(".jsonl").filter(|digits| digits.len() >= 6);
             let number = number.and_then(|digits| digits.parse().ok());
             segments.extend(number.and_then(|number| SegmentName::new(&day.name, number)));
         }

@@ -32,6 +32,8 @@ pub(super) struct View {
     /// What the tail's events are found by, made as far as somebody has asked.
     pub(super) recent: Arc<Mutex<Recent>>,
     pub(super) generation: u64,
+    /// Whether files came, went or were written anew while it was found.
+    pub(super) is_changing: bool,
     /// How often segments were written anew.
     pub(super) rewrites: u64,
     /// Whether each stream's events are kept in files of its own too.

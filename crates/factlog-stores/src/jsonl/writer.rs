@@ -8,11 +8,12 @@ use factlog::{Appended, Batch, Error, ErrorKind, Position, Result};
 use tokio::sync::oneshot;
 
 use super::active::Active;
+use super::check;
 use super::files::{HEAD_FILE, changed_nothing, told};
 use super::group::{Answer, Prepared, Written};
 use super::line::Encoded;
 use super::load::Mode;
-use super::lock::lock_within;
+use super::lock::Lock;
 use super::log::{Job, Log, Task};
 use super::mark::Mark;
 use super::runs;
@@ -36,6 +37,8 @@ pub(super) struct Writer {
     head_file: Arc<dyn VfsFile>,
     active: Option<Active>,
     groups: u64,
+    /// Whether files come, go or are written anew.
+    pub(super) is_changing: bool,
     /// Whether the files of streams could not be written.
     has_failed_files: bool,
 }
@@ -48,8 +51,11 @@ enum Next {
 }
 
 impl Writer {
-    pub(super) fn new(log: Arc<Log>, head_file: Arc<dyn VfsFile>) -> Self {
-        Self { log, head_file, active: None, groups: 0, has_failed_files: false }
+    /// The writer of a log; none of one that is only looked at.
+    pub(super) fn new(log: &Arc<Log>) -> Option<Self> {
+        let head_file = log.head_file.as_ref().filter(|_| log.lock.is_some())?;
+        let (log, head_file) = (Arc::clone(log), Arc::clone(head_file));
+        Some(Self { log, head_file, active: None, groups: 0, is_changing: false, has_failed_files: false })
     }
 
     pub(super) fn run(mut self) {
@@ -80,7 +86,8 @@ impl Writer {
     /// Takes the lock, and takes in what others wrote.
     fn begin_turn(&mut self) -> Result<()> {
         let wait = self.log.files.options.lock_wait;
-        lock_within(&self.head_file, wait).map_err(|error| self.told(error))??;
+        let Some(lock) = &self.log.lock else { return Err(Error::denied("the log is only looked at")) };
+        lock.within(wait).map_err(|error| self.told(error))??;
         let taken_in = self.take_in();
         if taken_in.is_err() {
             self.end_turn();
@@ -90,12 +97,17 @@ impl Writer {
 
     fn take_in(&mut self) -> Result<()> {
         let mark = Mark::read(&*self.head_file).map_err(|error| self.told(error))?;
+        self.is_changing = false;
         let log = Arc::clone(&self.log);
         let mut core = log.core();
         if let Some(error) = &core.stopped {
             return Err(error.clone());
         }
-        if mark.is_none() || mark != core.seen {
+        if mark.is_none_or(|mark| mark.changing) {
+            // Another process ended while it changed files.
+            core.follow(&log, None, Mode::Write)?;
+            self.active = None;
+        } else if mark != core.seen {
             core.follow(&log, mark, Mode::Write)?;
             self.active = None;
         }
@@ -217,7 +229,7 @@ impl Writer {
         core.in_turn = false;
         core.is_open = false;
         drop(core);
-        if let Err(error) = self.head_file.unlock() {
+        if let Some(Err(error)) = self.log.lock.as_ref().map(Lock::give_back) {
             self.stop(&self.told(error));
         }
     }
@@ -314,6 +326,7 @@ impl Writer {
             segment: view.segments.last().copied(),
             bytes: view.end,
             generation: view.generation,
+            changing: self.is_changing,
         };
         drop(view);
         mark.write(&*self.head_file).map_err(|error| Error::stopped(self.told(error).to_string()))?;
@@ -323,8 +336,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Tells other processes that files come or go.
-    pub(super) fn next_generation(&mut self) -> Result<()> {
+    /// Tells other processes that files come or go from now on, or no more.
+    pub(super) fn changing(&mut self, is_changing: bool) -> Result<()> {
+        self.is_changing = is_changing;
         self.log.change_view(|view| view.generation += 1);
         self.mark()
     }
@@ -332,16 +346,21 @@ impl Writer {
     /// Ends the last segment, and begins another one.
     pub(super) fn roll(&mut self, day: [u8; 10]) -> Result<()> {
         self.trim(true)?;
-        // Whoever comes after a crash from here on looks at the folders anew.
-        self.next_generation()?;
+        let was_changing = self.is_changing;
+        self.changing(true)?;
         let last = self.log.view().segments.last().copied();
         let name = last.map_or(SegmentName { day, number: 1 }, |last| last.next(day));
-        self.active = Some(Active::create(&self.log.files, name)?);
+        let created = Active::create(&self.log.files, name);
+        if let Err(error) = created {
+            self.changing(was_changing)?;
+            return Err(error);
+        }
+        self.active = created.ok();
         self.log.change_view(|view| {
             Arc::make_mut(&mut view.segments).push(name);
             view.end = 0;
         });
-        self.mark()
+        self.changing(was_changing)
     }
 
     /// Ends the segment that is written, so that it may be written anew.
@@ -364,13 +383,23 @@ impl Writer {
         self.active = None;
         let len = core.len;
         drop(core);
+        // Where the log ends is not known then, and nothing may be written.
+        if let Some(damage) = &log.view().damage {
+            return Err(damage.clone());
+        }
         self.open_active(len)?;
-        self.mark()
+        self.changing(false)
     }
 
     /// Builds the indexes anew, and says what was mended.
     pub(super) fn repair(&mut self) -> Result<Vec<String>> {
-        let mut mended: Vec<String> = self.log.view().torn.clone().into_iter().collect();
+        let view = self.log.view();
+        let mut mended: Vec<String> = view.torn.clone().into_iter().collect();
+        // What is not damaged is still found by the indexes that are there.
+        if let Some(damage) = check::lines(&self.log.files, &view)? {
+            return Err(damage);
+        }
+        drop(view);
         runs::forget_older(&self.log.files, u64::MAX);
         self.reload()?;
         if self.log.view().has_stream_files {
@@ -419,11 +448,10 @@ impl Writer {
         // What was judged by the lines that are not there now is not true any more.
         let open = std::mem::take(&mut core.group);
         core.is_open = false;
-        if undone && let Err(failed) = core.follow(&log, None, Mode::Write) {
-            drop(core);
+        let followed = if undone { core.follow(&log, None, Mode::Write) } else { Ok(()) };
+        drop(core);
+        if let Err(failed) = followed.and_then(|()| log.view().damage.clone().map_or(Ok(()), Err)) {
             self.stop(&failed);
-        } else {
-            drop(core);
         }
         self.active = None;
         for Answer { to, outcomes } in answers.into_iter().chain(open.answers) {
