@@ -235,3 +235,20 @@ async fn a_repair_changes_nothing_where_lines_are_damaged() {
     let store = JsonlStore::open(&options, Open::Existing).unwrap();
     assert_eq!(problems(&store).await, Vec::<String>::new());
 }
+
+/// Story: after a removal, or when somebody had deleted the indexes, all events of a log were in memory at once until each
+/// had an index again.
+#[tokio::test]
+async fn a_log_that_has_lost_its_indexes_has_them_again_when_it_is_open() {
+    const EVENTS: u64 = 100;
+    let scene = Scene::new(&[1; EVENTS as usize]);
+    let tuning =
+        factlog_stores::Tuning { index_events: 4, background: false, ..JsonlOptions::new("").tuning };
+    let options = JsonlOptions { tuning, ..JsonlOptions::new(scene.path("")) };
+    let store = JsonlStore::open(&options, Open::Existing).unwrap();
+    assert_eq!(fs::read_dir(scene.path("indexes/0")).unwrap().count() as u64, EVENTS / 4);
+    let found =
+        store.read(&factlog::Read::after(Filter::stream("task-1".parse().unwrap()), Position(90))).await;
+    assert_eq!(found.unwrap().events.len(), 10);
+    assert_eq!(problems(&store).await, Vec::<String>::new());
+}

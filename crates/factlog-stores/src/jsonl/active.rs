@@ -38,10 +38,7 @@ impl Active {
         let create = || -> io::Result<Arc<dyn VfsFile>> {
             files.make_folder(&folder)?;
             let file = files.vfs.open(&path, OpenFile::CreateNew)?;
-            files.vfs.sync_folder(&folder).inspect_err(|_| {
-                // One that stays is empty, and found by who looks next.
-                let _ = files.vfs.remove_file(&path);
-            })?;
+            files.vfs.sync_folder(&folder)?;
             Ok(file)
         };
         let file = create().map_err(|error| told(&path, error))?;

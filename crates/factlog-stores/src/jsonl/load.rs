@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 
 use factlog::{Error, Result, StreamName, Version};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ use super::stream_files;
 use super::view::{Entry, View};
 use super::walk::{Rest, Stretch, walk};
 use crate::vfs::{OpenFile, make_folder, read_file, read_fully, write_whole};
+
+/// Events of so many index files wait in memory at the most, while a log is found that has lost its indexes.
+const LOADING_INDEXES: usize = 16;
 
 /// Who looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +61,8 @@ pub(super) fn load(files: &Files, mark: Option<Mark>, mode: Mode) -> Result<Load
     view.runs = runs::load(files, view.rewrites, &segments);
     heads.removed = versions(files)?;
     heads.position = view.indexed();
+    view.segments = Arc::new(segments);
+    let segments = Arc::clone(&view.segments);
     let mut from = (segments.first().copied(), 0);
     if let Some(run) = view.runs.last() {
         from = (Some(run.last_segment()), run.end);
@@ -72,10 +78,13 @@ pub(super) fn load(files: &Files, mark: Option<Mark>, mode: Mode) -> Result<Load
         if !loaded.take_in(files, *segment, start, mark, (is_last, mode))? {
             break;
         }
+        loaded.view.head = loaded.heads.position;
+        if mode == Mode::Write {
+            loaded.index(files);
+        }
     }
     let Loaded { view, heads, .. } = &mut loaded;
     view.head = heads.position;
-    view.segments = segments.into();
     if let Some(mark) = mark.filter(|mark| mark.position > view.head && view.damage.is_none()) {
         let said = format!(
             "the log ends at position {}, and has reached {}: its end is lost",
@@ -88,6 +97,26 @@ pub(super) fn load(files: &Files, mark: Option<Mark>, mode: Mode) -> Result<Load
 }
 
 impl Loaded {
+    /// Makes indexes of a log that has lost many, so that its events need not all be in memory.
+    fn index(&mut self, files: &Files) {
+        let enough = files.options.tuning.index_events;
+        if self.view.tail.len() < LOADING_INDEXES * enough {
+            return;
+        }
+        while self.view.tail.len() >= enough {
+            match runs::build(files, &self.view, enough, false) {
+                Ok(run) => {
+                    self.heads.indexed(run.last);
+                    self.view.install(run);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the log is not indexed yet");
+                    return;
+                }
+            }
+        }
+    }
+
     /// Takes in the lines of a segment; `false` where the log ends before its next one.
     fn take_in(
         &mut self,

@@ -18,13 +18,13 @@ use super::line::Line;
 use super::load::{Loaded, Mode, load};
 use super::lock::Lock;
 use super::mark::Mark;
+use super::open::{Found, find, settle};
 use super::query;
 use super::runs;
-use super::stream_files;
 use super::view::{Entry, View};
 use super::walk::{Rest, Stretch, walk};
 use super::writer::Writer;
-use crate::vfs::{OpenFile, VfsFile};
+use crate::vfs::VfsFile;
 
 /// Events of so many index files wait at the most, while the log is written without a pause.
 const BUSY_INDEXES: usize = 4;
@@ -89,30 +89,12 @@ impl fmt::Debug for Log {
 impl Log {
     /// Opens the log in a folder that has one.
     pub(super) fn open(files: Files, mode: Mode) -> Result<Self> {
-        let path = files.path(HEAD_FILE);
-        let told = |error| told(&path, error);
-        let opened = match mode {
-            Mode::Write => files.vfs.open(&path, OpenFile::Create),
-            Mode::Look | Mode::Inspect => files.vfs.open(&path, OpenFile::Read),
-        };
-        let (head_file, mode) = match opened {
-            Ok(file) => (Some(file), mode),
-            Err(error) if is_read_only(&error) || error.kind() == std::io::ErrorKind::NotFound => {
-                (files.vfs.open(&path, OpenFile::Read).ok(), Mode::Inspect)
-            }
-            Err(error) => return Err(told(error)),
-        };
-        let lock = head_file.as_ref().map(|file| Lock::new(Arc::clone(file)));
-        let loaded = match (&head_file, &lock, mode) {
-            (Some(file), Some(lock), Mode::Write) => open_to_write(&files, &**file, lock)?,
-            (Some(file), Some(lock), _) => look(&files, &**file, lock)?,
-            _ => (load(&files, None, mode)?, None),
-        };
-        let (Loaded { view, heads, len }, seen) = loaded;
+        let Found { head_file, lock, loaded: (loaded, seen) } = find(&files, mode)?;
+        let Loaded { view, heads, len } = loaded;
         let core = Core { heads, seen, len, ..Core::default() };
         Ok(Self {
             head_file,
-            lock: lock.filter(|_| mode == Mode::Write),
+            lock,
             core: Mutex::new(core),
             work: Condvar::new(),
             published: Mutex::new(Some(watch::Sender::new(view.head))),
@@ -341,103 +323,6 @@ impl Log {
         }
         true
     }
-}
-
-/// Finds the log, cuts off what a crash has left, and tells others where it ends. The caller holds the lock.
-pub(super) fn settle(files: &Files, head_file: &dyn VfsFile) -> Result<(Loaded, Option<Mark>)> {
-    let path = files.path(HEAD_FILE);
-    let told = |error| told(&path, error);
-    let mark = Mark::read(head_file).map_err(told)?;
-    let mut loaded = load(files, mark, Mode::Write)?;
-    if super::removal::finish_begun(files, &loaded)? {
-        loaded = load(files, mark, Mode::Write)?;
-        loaded.view.generation += 1;
-    }
-    if loaded.view.damage.is_some() {
-        return Ok((loaded, mark));
-    }
-    let view = &mut loaded.view;
-    let now = Mark {
-        position: view.head,
-        segment: view.segments.last().copied(),
-        bytes: view.end,
-        generation: view.generation,
-        changing: false,
-    };
-    if mark == Some(now) {
-        return Ok((loaded, mark));
-    }
-    view.generation += 1;
-    let now = Mark { generation: view.generation, ..now };
-    now.write(head_file).map_err(told)?;
-    Ok((loaded, Some(now)))
-}
-
-/// Opens a log that is to be written. Who finds it locked waits for nothing: somebody writes, and has told how far it goes.
-fn open_to_write(files: &Files, head_file: &dyn VfsFile, lock: &Lock) -> Result<(Loaded, Option<Mark>)> {
-    let path = files.path(HEAD_FILE);
-    let told = |error| told(&path, error);
-    if !lock.at_once().map_err(told)? {
-        let mark = Mark::read(head_file).map_err(told)?.filter(|mark| !mark.changing);
-        if mark.is_some() && files.options.stream_files.is_none() {
-            return Ok((load(files, mark, Mode::Look)?, mark));
-        }
-        lock.within(files.options.lock_wait).map_err(told)??;
-    }
-    let loaded = settle(files, head_file).and_then(|loaded| with_stream_files(files, head_file, loaded));
-    lock.give_back().map_err(told)?;
-    loaded
-}
-
-/// Opens a log that is only looked at.
-fn look(files: &Files, head_file: &dyn VfsFile, lock: &Lock) -> Result<(Loaded, Option<Mark>)> {
-    let path = files.path(HEAD_FILE);
-    let told = |error| told(&path, error);
-    // After a power cut the mark may say less than what is there. Who writes has told of everything.
-    let mut is_alone = lock.at_once().unwrap_or(false);
-    let mut mark = Mark::read(head_file).map_err(told)?;
-    if !is_alone && mark.is_some_and(|mark| mark.changing) {
-        is_alone = lock.within(files.options.lock_wait).is_ok_and(|locked| locked.is_ok());
-        mark = Mark::read(head_file).map_err(told)?;
-    }
-    let loaded = load(files, mark, if is_alone { Mode::Inspect } else { Mode::Look });
-    if is_alone {
-        lock.give_back().map_err(told)?;
-    }
-    Ok((loaded?, mark))
-}
-
-/// Keeps the files of streams, or keeps them no more, as was asked for. The caller holds the lock.
-fn with_stream_files(
-    files: &Files,
-    head_file: &dyn VfsFile,
-    (mut loaded, mark): (Loaded, Option<Mark>),
-) -> Result<(Loaded, Option<Mark>)> {
-    let view = &mut loaded.view;
-    if view.damage.is_some() {
-        return Ok((loaded, mark));
-    }
-    let wanted = files.options.stream_files.unwrap_or(view.has_stream_files);
-    let mut now = mark;
-    if let Some(mark) = &mut now
-        && wanted != view.has_stream_files
-    {
-        if wanted { stream_files::turn_on(files) } else { stream_files::turn_off(files) }?;
-        // Others look at the folder anew.
-        mark.generation += 1;
-        mark.write(head_file).map_err(|error| told(&files.path(HEAD_FILE), error))?;
-        (view.generation, view.has_stream_files) = (mark.generation, wanted);
-    }
-    if view.has_stream_files
-        && let Err(error) = stream_files::keep(files, view)
-    {
-        tracing::warn!(%error, "the files of streams are behind the log");
-    }
-    Ok((loaded, now))
-}
-
-fn is_read_only(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem)
 }
 
 impl Core {

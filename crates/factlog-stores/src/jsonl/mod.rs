@@ -18,6 +18,7 @@ mod load;
 mod lock;
 mod log;
 mod mark;
+mod open;
 mod query;
 mod removal;
 mod runs;

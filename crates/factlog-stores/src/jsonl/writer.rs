@@ -350,12 +350,14 @@ impl Writer {
         self.changing(true)?;
         let last = self.log.view().segments.last().copied();
         let name = last.map_or(SegmentName { day, number: 1 }, |last| last.next(day));
-        let created = Active::create(&self.log.files, name);
-        if let Err(error) = created {
-            self.changing(was_changing)?;
-            return Err(error);
+        match Active::create(&self.log.files, name) {
+            Ok(active) => self.active = Some(active),
+            Err(error) => {
+                // It may be there nevertheless.
+                self.reload()?;
+                return Err(error);
+            }
         }
-        self.active = created.ok();
         self.log.change_view(|view| {
             Arc::make_mut(&mut view.segments).push(name);
             view.end = 0;
