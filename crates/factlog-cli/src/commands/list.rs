@@ -18,13 +18,15 @@ pub(crate) async fn run(context: &Context, args: &ListArgs) -> Outcome {
     let selection = args.filter.selection()?;
     let format = context.format("list", Format::ALL)?.full(args.full)?;
     let log = context.open().await?;
-    note_removed(&log, &selection).await?;
+    let noted = note_removed(&log, &selection).await;
     let mut slice = args.slice.clone();
     let newest_only = format == Format::Table && is_terminal() && slice.most().is_none() && slice.skip == 0;
     if newest_only {
         slice.last = Some(SHOWN_ON_TERMINAL);
     }
     let shown = write(&log, &selection, &slice, EventWriter::new(stdout(), format).full(args.full)).await?;
+    // A log that is damaged shows what is before the damage, and says so.
+    noted?;
     if newest_only && shown == SHOWN_ON_TERMINAL as u64 {
         let all = selection.count(&log, Vec::new()).await?.first().map_or(0, |group| group.count);
         let more = all.saturating_sub(shown);
@@ -45,7 +47,10 @@ pub(crate) async fn write<W: Write>(
     slice: &SliceArgs,
     mut writer: EventWriter<W>,
 ) -> Outcome<u64> {
-    each(log, selection, slice, |event| writer.write(event)).await?;
+    if let Err(failure) = each(log, selection, slice, |event| writer.write(event)).await {
+        writer.break_off();
+        return Err(failure);
+    }
     writer.finish()
 }
 

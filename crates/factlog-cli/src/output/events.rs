@@ -112,6 +112,15 @@ impl<W: Write> EventWriter<W> {
         self.written
     }
 
+    /// Shows what was written so far, after something failed. JSON stays open, so that no program takes it for all.
+    pub(crate) fn break_off(mut self) {
+        if let Shape::Table(table) = &mut self.shape {
+            // What failed before is told.
+            let _ = table.flush(&mut self.out);
+        }
+        let _ = self.out.flush();
+    }
+
     /// Writes what is left; an empty result is an empty document, not nothing.
     pub(crate) fn finish(mut self) -> Outcome<u64> {
         match self.format {

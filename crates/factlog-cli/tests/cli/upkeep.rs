@@ -65,3 +65,25 @@ fn a_file_that_was_cut_is_corrupt_for_every_command() {
         }
     }
 }
+
+/// Story: one letter of a plain-text log had changed, and not even its first events could be listed.
+#[test]
+fn a_damaged_plain_text_log_shows_what_is_before_the_damage_and_says_where_that_is() {
+    let place = Place::small();
+    place.ok("export --layout by-stream tree");
+    place.ok("import by-stream tree --store jsonl:log");
+    let day = std::fs::read_dir(place.path("log")).unwrap().map(|entry| entry.unwrap().path());
+    let day = day.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with('2')).min().unwrap();
+    let segment = day.join("000001.jsonl");
+    let lines = std::fs::read_to_string(&segment).unwrap();
+    let fourth: usize = lines.split_inclusive('\n').take(3).map(str::len).sum();
+    let mut bytes = lines.into_bytes();
+    bytes[fourth + 20] ^= 1;
+    std::fs::write(segment, bytes).unwrap();
+    for words in ["list --format jsonl", "list --first 2 --format jsonl"] {
+        let ran = place.run(&format!("{words} --store jsonl:log"));
+        let shown = if words.contains("--first") { 2 } else { 3 };
+        assert_eq!((ran.code, ran.out.lines().count()), (6, shown), "{words}: {}{}", ran.out, ran.err);
+        assert!(ran.err.contains("000001.jsonl:4: "), "{}", ran.err);
+    }
+}

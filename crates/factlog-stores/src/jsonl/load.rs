@@ -55,7 +55,7 @@ pub(super) fn load(files: &Files, mark: Option<Mark>, mode: Mode) -> Result<Load
     let mut loaded = Loaded::default();
     let Loaded { view, heads, .. } = &mut loaded;
     view.generation = mark.map_or(0, |mark| mark.generation);
-    view.is_changing = mark.is_some_and(|mark| mark.changing);
+    view.is_changing = mode != Mode::Write && mark.is_some_and(|mark| mark.changing);
     view.rewrites = Removals::read(files)?.rewrites;
     view.has_stream_files = stream_files::is_on(files);
     view.runs = runs::load(files, view.rewrites, &segments);
