@@ -55,8 +55,10 @@ pub(super) fn load(files: &Files, mark: Option<Mark>, mode: Mode) -> Result<Load
     let mut loaded = Loaded::default();
     let Loaded { view, heads, .. } = &mut loaded;
     view.generation = mark.map_or(0, |mark| mark.generation);
-    view.is_changing = mode != Mode::Write && mark.is_some_and(|mark| mark.changing);
-    view.rewrites = Removals::read(files)?.rewrites;
+    let removals = Removals::read(files)?;
+    view.rewrites = removals.rewrites;
+    view.is_changing =
+        removals.has_begun() || (mode != Mode::Write && mark.is_some_and(|mark| mark.changing));
     view.has_stream_files = stream_files::is_on(files);
     view.runs = runs::load(files, view.rewrites, &segments);
     heads.removed = versions(files)?;
@@ -100,7 +102,7 @@ impl Loaded {
     /// Makes indexes of a log that has lost many, so that its events need not all be in memory.
     fn index(&mut self, files: &Files) {
         let enough = files.options.tuning.index_events;
-        if self.view.tail.len() < LOADING_INDEXES * enough {
+        if self.view.is_changing || self.view.tail.len() < LOADING_INDEXES * enough {
             return;
         }
         while self.view.tail.len() >= enough {

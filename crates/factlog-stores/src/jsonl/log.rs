@@ -220,8 +220,9 @@ impl Log {
             return Ok(());
         }
         let mark = self.mark()?;
-        // While files change, what was known of them is as good.
-        if mark == core.seen || mark.is_none_or(|mark| mark.changing) {
+        // While files change, what was known of them is as good, up to where it goes.
+        let is_known = |mark: Mark| mark.changing && mark.position <= self.view().head;
+        if mark == core.seen || mark.is_none_or(is_known) {
             return Ok(());
         }
         core.follow(self, mark, Mode::Look)?;
@@ -240,7 +241,11 @@ impl Log {
     pub(super) fn wait_for_files(&self) -> Result<()> {
         let until = Instant::now() + self.files.options.lock_wait;
         while self.mark()?.is_some_and(|mark| mark.changing) && Instant::now() < until {
-            if self.lock.is_none() || self.core().refusal().is_some() {
+            if self.core().refusal().is_some() {
+                // Nothing is found anew here.
+                break;
+            }
+            if self.lock.is_none() {
                 std::thread::sleep(Duration::from_millis(HEAD_POLL_MS));
                 continue;
             }

@@ -396,7 +396,17 @@ impl Store for JsonlStore {
             return Err(Error::stopped("the log is closed"));
         }
         self.log.refresh()?;
-        self.log.version(stream)
+        match self.log.version(stream) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                let (log, stream) = (Arc::clone(&self.log), stream.clone());
+                let again = tokio::task::spawn_blocking(move || {
+                    log.wait_for_files()?;
+                    log.version(&stream)
+                });
+                again.await.unwrap_or(Err(error))
+            }
+            outcome => outcome,
+        }
     }
 
     async fn count(&self, count: &Count) -> Result<Vec<Group>> {
@@ -454,7 +464,18 @@ impl Store for JsonlStore {
     }
 
     async fn check(&self) -> Result<Report> {
-        self.with(check::check).await
+        let generation = self.log.view().generation;
+        let report = self.with(check::check).await?;
+        if report.problems.is_empty() {
+            return Ok(report);
+        }
+        // Files that were written anew meanwhile are looked at once more.
+        let log = Arc::clone(&self.log);
+        let newer = tokio::task::spawn_blocking(move || log.wait_for_files().map(|()| log.view().generation));
+        match newer.await {
+            Ok(Ok(newer)) if newer != generation => self.with(check::check).await,
+            _ => Ok(report),
+        }
     }
 
     async fn close(&self) -> Result<()> {

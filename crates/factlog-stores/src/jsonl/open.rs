@@ -9,6 +9,7 @@ use super::files::{Files, HEAD_FILE, told};
 use super::load::{Loaded, Mode, load};
 use super::lock::Lock;
 use super::mark::Mark;
+use super::segment;
 use super::stream_files;
 use crate::vfs::{OpenFile, VfsFile};
 
@@ -81,15 +82,27 @@ fn open_to_write(files: &Files, head_file: &dyn VfsFile, lock: &Lock) -> Result<
     let path = files.path(HEAD_FILE);
     let told = |error| told(&path, error);
     if !lock.at_once().map_err(told)? {
-        let mark = Mark::read(head_file).map_err(told)?.filter(|mark| !mark.changing);
-        if mark.is_some() && files.options.stream_files.is_none() {
-            return Ok((load(files, mark, Mode::Look)?, mark));
+        let read = || Mark::read(head_file).map_err(told);
+        let keeps_files = files.options.stream_files.is_some();
+        if let Some(mark) = read()?.filter(|mark| !mark.changing && !keeps_files)
+            && !is_old(files, mark)?
+        {
+            return Ok((load(files, Some(mark), Mode::Look)?, Some(mark)));
         }
-        lock.within(files.options.lock_wait).map_err(told)??;
+        if let Err(error) = lock.within(files.options.lock_wait).map_err(told)? {
+            let Some(mark) = read()?.filter(|_| !keeps_files) else { return Err(error) };
+            return Ok((load(files, Some(mark), Mode::Look)?, Some(mark)));
+        }
     }
     let loaded = settle(files, head_file).and_then(|loaded| with_stream_files(files, head_file, loaded));
     lock.give_back().map_err(told)?;
     loaded
+}
+
+/// Whether there is more than a mark tells of, as after a crash of the machine: files change only while the mark says so.
+fn is_old(files: &Files, mark: Mark) -> Result<bool> {
+    let segments = segment::list(&*files.vfs, &files.folder).map_err(|error| told(&files.folder, error))?;
+    Ok(segments.last().copied() > mark.segment)
 }
 
 /// Opens a log that is only looked at.

@@ -45,6 +45,11 @@ struct Begun {
 }
 
 impl Removals {
+    /// Whether segments are to be written anew yet.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.is_some()
+    }
+
     pub(super) fn read(files: &Files) -> Result<Self> {
         let path = files.path(REMOVALS_FILE);
         let bytes = read_file(&*files.vfs, &path).map_err(|error| told(&path, error))?;
@@ -65,7 +70,7 @@ impl Removals {
 
 /// Does a removal, as the writer's task.
 pub(super) fn remove(writer: &mut Writer, removal: &Removal, archive: Option<&Path>) -> Result<Moved> {
-    if Removals::read(&writer.log.files)?.begun.is_some() {
+    if Removals::read(&writer.log.files)?.has_begun() {
         // Another process has died before it had finished it.
         writer.reload()?;
     }

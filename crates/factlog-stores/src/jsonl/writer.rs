@@ -374,8 +374,18 @@ impl Writer {
         }
     }
 
-    /// Finds the log anew, after its files were changed.
+    /// Finds the log anew, after its files were changed. Where it ends at damage, nothing is written any more.
     pub(super) fn reload(&mut self) -> Result<()> {
+        let found = self.find_anew();
+        if let Err(error) = &found
+            && error.kind() == ErrorKind::Corrupt
+        {
+            self.stop(error);
+        }
+        found
+    }
+
+    fn find_anew(&mut self) -> Result<()> {
         let log = Arc::clone(&self.log);
         let mut core = log.core();
         log.change_view(|view| view.generation += 1);
