@@ -1,6 +1,6 @@
 //! What the fuzz targets reach: a line read, events written as lines, contents as an index.
 
-use factlog::{Batch, Event, Position, Result, Stamp};
+use factlog::{Batch, Event, Position, Result, Stamps};
 
 use super::line::{Encoded, Line, event, parse, verified};
 
@@ -43,19 +43,13 @@ pub fn whole_line(line: &[u8]) -> Option<WholeLine> {
 /// # Errors
 /// `Invalid` for events that are no batch.
 pub fn lines_of(events: Vec<Event>, is_group: bool) -> Result<Vec<u8>> {
-    let stamps: Vec<Stamp> = events
-        .iter()
-        .map(|event| Stamp {
-            position: event.position,
-            version: event.version,
-            recorded_at: event.recorded_at,
-        })
-        .collect();
-    let encoded = Encoded::of(&Batch::kept(events)?);
+    let batch = Batch::kept(events)?;
+    let Stamps::Kept(stamps) = batch.stamps() else { return Ok(Vec::new()) };
+    let encoded = Encoded::of(&batch);
     let group = stamps.first().map(|stamp| stamp.position).filter(|_| is_group);
     let mut lines = Vec::new();
-    for (index, stamp) in stamps.into_iter().enumerate() {
-        encoded.write(&mut lines, index, stamp, &stamp.recorded_at.to_string(), group);
+    for (index, stamp) in stamps.iter().enumerate() {
+        encoded.write(&mut lines, index, *stamp, &stamp.recorded_at.to_string(), group);
     }
     Ok(lines)
 }

@@ -170,6 +170,15 @@ pub(super) fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// The same, filled up with spaces to a file of so many bytes, which is always written as a whole.
+pub(super) fn sealed_file(bytes: Vec<u8>, file_bytes: usize) -> Vec<u8> {
+    let mut line = sealed(bytes);
+    line.pop();
+    line.resize(file_bytes - 1, b' ');
+    line.push(b'\n');
+    line
+}
+
 pub(super) fn decimal(out: &mut Vec<u8>, mut number: u64) {
     const DIGITS_MAX: usize = 20;
     let mut digits = [0; DIGITS_MAX];

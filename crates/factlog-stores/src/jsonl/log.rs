@@ -246,6 +246,7 @@ impl Log {
                 break;
             }
             if self.lock.is_none() {
+                // Who only looks has no writer whose turn to wait for.
                 std::thread::sleep(Duration::from_millis(HEAD_POLL_MS));
                 continue;
             }

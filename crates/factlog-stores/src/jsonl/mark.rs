@@ -8,7 +8,7 @@ use std::io;
 use factlog::Position;
 use serde::Deserialize;
 
-use super::line::{decimal, sealed, verified};
+use super::line::{decimal, sealed_file, verified};
 use super::segment::SegmentName;
 use crate::vfs::{VfsFile, read_fully};
 
@@ -76,11 +76,7 @@ impl Mark {
         if self.changing {
             json.extend_from_slice(b",\"changing\":true");
         }
-        let mut line = sealed(json);
-        line.pop();
-        line.resize(MARK_BYTES - 1, b' ');
-        line.push(b'\n');
-        file.write_all_at(&line, 0)
+        file.write_all_at(&sealed_file(json, MARK_BYTES), 0)
     }
 }
 

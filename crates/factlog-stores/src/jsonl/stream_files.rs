@@ -13,7 +13,7 @@ use factlog::{Event, Filter, Position, Result, StreamName, file_name};
 use serde::{Deserialize, Serialize};
 
 use super::files::{Files, told};
-use super::line::{Line, parse, sealed, verified};
+use super::line::{Line, parse, sealed_file, verified};
 use super::query;
 use super::segment::{self, Lines};
 use super::view::View;
@@ -58,11 +58,7 @@ impl Note {
     fn bytes(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec(self).unwrap_or_default();
         json.pop();
-        let mut line = sealed(json);
-        line.pop();
-        line.resize(NOTE_BYTES - 1, b' ');
-        line.push(b'\n');
-        line
+        sealed_file(json, NOTE_BYTES)
     }
 
     fn write(&self, files: &Files) -> io::Result<()> {
