@@ -11,6 +11,7 @@
 //! ```
 
 mod jsonl;
+pub mod postgres;
 mod sqlite;
 mod system;
 mod url;
@@ -21,6 +22,7 @@ use factlog::{EventLog, MemoryStore, Result};
 #[cfg(feature = "simulation")]
 pub use jsonl::fuzzing;
 pub use jsonl::{JsonlOptions, JsonlStore, Tuning};
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::{SqliteOptions, SqliteStore, Sync};
 pub use url::StoreUrl;
 
@@ -35,7 +37,7 @@ pub enum Open {
     Inspect,
 }
 
-/// Opens the log at a URL: `sqlite:PATH`, `jsonl:DIR`, `memory:`.
+/// Opens the log at a URL: `sqlite:PATH`, `jsonl:DIR`, `postgres://...`, `memory:`.
 ///
 /// # Errors
 /// `Invalid` for a URL of no known kind, `NotFound` where there is no log and none is to be made, and what the backend says.
@@ -43,6 +45,7 @@ pub async fn open(url: &str, open: Open) -> Result<EventLog> {
     match url.parse::<StoreUrl>()? {
         StoreUrl::Memory => Ok(EventLog::new(MemoryStore::new())),
         StoreUrl::Sqlite(options) => blocking(move || SqliteStore::open(&options, open)).await,
+        StoreUrl::Postgres(options) => Ok(EventLog::new(PostgresStore::open(&options, open).await?)),
         StoreUrl::Jsonl(options) => blocking(move || JsonlStore::open(&options, open)).await,
     }
 }

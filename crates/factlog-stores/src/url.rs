@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use factlog::{Error, Result};
 
-use crate::{JsonlOptions, SqliteOptions, Sync};
+use crate::{JsonlOptions, PostgresOptions, SqliteOptions, Sync};
 
 /// Where a log is, by the kind of its store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum StoreUrl {
     Sqlite(SqliteOptions),
     /// `jsonl:DIR`, with `?prewrite=off` for people who follow a file with `tail -f`, and `?lock_wait_ms=N`.
     Jsonl(JsonlOptions),
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with `?schema=` and `?prefix=` for its tables.
+    Postgres(Box<PostgresOptions>),
 }
 
 impl FromStr for StoreUrl {
@@ -30,11 +32,15 @@ impl FromStr for StoreUrl {
                 path if Path::new(path).is_dir() => format!("jsonl:{path}"),
                 path => format!("sqlite:{path}"),
             };
-            Error::invalid(what)
-                .with_hint(format!("a log's URL is sqlite:PATH, jsonl:DIR or memory:, for example {example}"))
+            Error::invalid(what).with_hint(format!(
+                "a log's URL is sqlite:PATH, jsonl:DIR, postgres://... or memory:, for example {example}"
+            ))
         };
         let (kind, rest) =
             url.split_once(':').ok_or_else(|| unknown(format!("{url:?} is not a log's URL")))?;
+        if kind == "postgres" || kind == "postgresql" {
+            return PostgresOptions::new(url).map(|options| Self::Postgres(Box::new(options)));
+        }
         let (place, settings) = rest.split_once('?').unwrap_or((rest, ""));
         match kind {
             "memory" if rest.is_empty() => Ok(Self::Memory),

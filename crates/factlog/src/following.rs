@@ -13,6 +13,9 @@ use crate::log::Inner;
 use crate::paged::{Buffer, Paged, Source};
 use crate::{Error, ErrorKind, Event, Filter, Json, Keep, Position, Result, Revision, Snapshot};
 
+/// What stands before the name of a follower in the key of its place.
+pub(crate) const FOLLOWERS: &str = "follower/";
+
 /// A stream of events that never ends by itself; dropping it ends it.
 ///
 /// Old and new events take the same path: look at the head, read a page, hand it out, and wait on the head only when there
@@ -156,7 +159,7 @@ pub(crate) struct Durable {
 impl Durable {
     pub(crate) fn new(name: &str) -> Self {
         Self {
-            key: format!("follower/{name}"),
+            key: format!("{FOLLOWERS}{name}"),
             partial: false,
             done: Position::START,
             saved: Position::START,

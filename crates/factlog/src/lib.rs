@@ -92,7 +92,7 @@ pub use reading::Reading;
 pub use removal::{REMOVED_TYPE, RETENTION_STREAM, Removal, Removed, RemovedData};
 pub use retention::{Clock, Planned, Retention, Rule};
 pub use snapshot::{Keep, Revision, Snapshot, SnapshotInfo, Snapshots, older_snapshot, revision_conflict};
-pub use store::{About, Compacted, Health, Moved, Report, Store};
+pub use store::{About, Compacted, Connections, FollowerLag, Health, Moved, Report, Store};
 pub use stream::{Fold, StreamOf};
 pub use text::{EventType, StreamName, Tag, Text};
 pub use text_search::TextSearch;

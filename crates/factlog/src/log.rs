@@ -4,16 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::aggregate::{Aggregate, Remembering};
-use crate::following::{Following, Pager};
+use crate::following::{FOLLOWERS, Following, Pager};
 use crate::projection::{At, Projected, Projection, ProjectionGroup};
 use crate::reading::Reading;
 use crate::removal::{RETENTION_STREAM, RemovedData};
 use crate::stream::StreamOf;
 use crate::tail::Tail;
 use crate::{
-    About, Appended, Batch, Compacted, Count, Error, Event, EventId, Filter, Group, Health, IntoBatch,
-    Moment, Moved, Position, Read, Removal, Removed, Report, Result, Snapshots, Store, StreamName, TimeRange,
-    Timestamp,
+    About, Appended, Batch, Compacted, Count, Error, Event, EventId, Filter, FollowerLag, Group, Health,
+    IntoBatch, Moment, Moved, Position, Read, Removal, Removed, Report, Result, SnapshotInfo, Snapshots,
+    Store, StreamName, TimeRange, Timestamp,
 };
 
 /// A log: cheap to clone, the same on every store.
@@ -184,9 +184,16 @@ impl EventLog {
         self.0.store.snapshots()
     }
 
-    /// How the store is doing.
+    /// How the log is doing: the store, and those who follow by name.
     pub async fn health(&self) -> Health {
-        self.0.store.health().await
+        let mut health = self.0.store.health().await;
+        if health.healthy {
+            // Those that cannot be listed now are listed next time.
+            let places = self.snapshots().list(FOLLOWERS, None).await.unwrap_or_default();
+            let head = health.head;
+            health.followers = places.iter().map(|place| lag(place, head)).collect();
+        }
+        health
     }
 
     /// Reads everything and says what is wrong.
@@ -197,6 +204,16 @@ impl EventLog {
     /// Ends the log for every clone of this handle: last writes, one portable file.
     pub async fn close(&self) -> Result<()> {
         self.0.store.close().await
+    }
+}
+
+/// How far the follower of a saved place is behind.
+fn lag(place: &SnapshotInfo, head: Position) -> FollowerLag {
+    FollowerLag {
+        name: place.key.strip_prefix(FOLLOWERS).unwrap_or_default().to_owned(),
+        position: place.position,
+        behind: head.0.saturating_sub(place.position.0),
+        saved_at: place.saved_at,
     }
 }
 

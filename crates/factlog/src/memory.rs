@@ -305,6 +305,7 @@ impl Store for MemoryStore {
             last_commit_us: None,
             last_append_at: state.recorded_at,
             problem: closed.then(|| "the log is closed".to_owned()),
+            ..Health::default()
         }
     }
 

@@ -96,7 +96,7 @@ pub struct About {
 }
 
 /// How a store is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// Whether it takes appends.
@@ -114,9 +114,50 @@ pub struct Health {
     /// When that was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_append_at: Option<Timestamp>,
+    /// The connections to a server, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Connections>,
+    /// Durable followers, and how far each is behind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub followers: Vec<FollowerLag>,
     /// What is wrong, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+/// The connections of a store to its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connections {
+    /// Whether the server answered last.
+    pub connected: bool,
+    /// How many are open.
+    pub open: u64,
+    /// How many of those nobody uses.
+    pub idle: u64,
+    /// How many there may be.
+    pub max: u64,
+    /// Requests that wait for one.
+    pub waiting: u64,
+    /// How often the server was lost and found again.
+    pub reconnections: u64,
+    /// How long the server took to answer just now, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_us: Option<u64>,
+}
+
+/// How far a durable follower is behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FollowerLag {
+    /// Its name.
+    pub name: String,
+    /// The last position that it has done, as it was saved.
+    pub position: Position,
+    /// Positions between that and the newest.
+    pub behind: u64,
+    /// When that was saved.
+    pub saved_at: Timestamp,
 }
 
 /// What was moved into an archive.

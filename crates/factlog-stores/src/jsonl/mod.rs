@@ -460,6 +460,7 @@ impl Store for JsonlStore {
             last_commit_us: last.map(|(micros, _)| micros),
             last_append_at: last.map(|(_, at)| at),
             problem: problem.map(|error| error.to_string()),
+            ..Health::default()
         }
     }
 

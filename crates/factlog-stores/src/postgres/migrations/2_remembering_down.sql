@@ -1,0 +1,3 @@
+DROP FUNCTION {save_snapshot};
+DROP TABLE {revisions};
+DROP TABLE {snapshots};

@@ -1,0 +1,287 @@
+//! Connections: a few that are shared, opened when they are needed, and opened again when the server comes back.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use factlog::limits::PAGE_BYTES_MAX;
+use factlog::{Connections, Error, Result};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+use tokio_postgres::{CancelToken, Client, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::{is_connection, told};
+use super::options::PostgresOptions;
+use super::request::Request;
+use super::tls;
+use super::transaction::Failed;
+
+/// The longest wait between two tries.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of a row before any was seen.
+const ROW_BYTES: usize = 1_000;
+/// Rows that are asked for at the least, however large they were.
+const ROWS_MIN: usize = 4;
+
+/// The connections of one store.
+pub(super) struct Pool {
+    pub(super) options: PostgresOptions,
+    place: String,
+    connections: deadpool_postgres::Pool,
+    tls: MakeRustlsConnect,
+    connected: AtomicBool,
+    reconnections: AtomicU64,
+    /// Bytes of a row, as they were of late.
+    row_bytes: AtomicUsize,
+    /// Whether it was lost since it last answered.
+    was_lost: AtomicBool,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    pub(super) fn new(options: PostgresOptions) -> Result<Self> {
+        let tls = tls::connector(&options.tls)?;
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(options.config.clone(), tls.clone(), recycling);
+        let connections = deadpool_postgres::Pool::builder(manager)
+            .max_size(options.pool_max)
+            .wait_timeout(Some(options.request_timeout))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|cause| Error::stopped(format!("no pool of connections: {cause}")))?;
+        Ok(Self {
+            place: options.shown(),
+            options,
+            connections,
+            tls,
+            connected: AtomicBool::new(false),
+            reconnections: AtomicU64::new(0),
+            row_bytes: AtomicUsize::new(ROW_BYTES),
+            was_lost: AtomicBool::new(false),
+        })
+    }
+
+    /// A connection, open as far as is known.
+    pub(super) async fn get(&self) -> Result<Object, Lost> {
+        self.connections.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => self.failed(error),
+            PoolError::Timeout(TimeoutType::Wait) => {
+                let max = self.options.pool_max;
+                Lost::Never(
+                    Error::unavailable(format!("{}: all {max} connections are in use", self.place))
+                        .with_hint("a larger ?pool_max=N (up to 50), or fewer readers at once"),
+                )
+            }
+            PoolError::Closed => Lost::Never(Error::stopped("the log is closed")),
+            other => Lost::Connection(Error::unavailable(format!("{}: {other}", self.place))),
+        })
+    }
+
+    /// Asks once on a connection of its own.
+    pub(super) async fn once(&self, request: &Request) -> Result<Vec<Row>, Lost> {
+        let connection = self.get().await?;
+        self.on(connection, request).await.map(|(rows, _)| rows)
+    }
+
+    /// Asks on this connection, and gives it back; one that broke or took too long is not used again.
+    pub(super) async fn on(&self, connection: Object, request: &Request) -> Result<(Vec<Row>, Object), Lost> {
+        let asked = timeout(self.options.request_timeout, request.on(&connection)).await;
+        self.asked(connection, asked.map(|asked| asked.map_err(Failed::from)))
+    }
+
+    /// What came of a request on this connection; after an error it is not used again.
+    pub(super) fn asked<T>(
+        &self,
+        connection: Object,
+        asked: Result<Result<T, Failed>, Elapsed>,
+    ) -> Result<(T, Object), Lost> {
+        match asked {
+            Ok(Ok(answer)) => {
+                self.works();
+                Ok((answer, connection))
+            }
+            Ok(Err(failed)) => {
+                // It may stand in a transaction.
+                drop(Object::take(connection));
+                Err(self.lost(failed))
+            }
+            Err(_) => {
+                self.cancel(Object::take(connection).cancel_token());
+                let after = self.options.request_timeout.as_millis();
+                Err(Lost::Connection(
+                    Error::unavailable(format!("{}: no answer within {after} ms", self.place))
+                        .with_hint("?request_timeout_ms=N waits longer"),
+                ))
+            }
+        }
+    }
+
+    /// Asks, and asks again when the connection breaks: for what changes nothing when it is done twice.
+    pub(super) async fn ask(&self, request: &Request) -> Result<Vec<Row>> {
+        let mut tries = Tries::new(&self.options);
+        loop {
+            match self.once(request).await {
+                Ok(rows) => return Ok(rows),
+                Err(lost) => tries.again(lost).await?,
+            }
+        }
+    }
+
+    /// The one row that there must be.
+    pub(super) async fn ask_one(&self, request: &Request) -> Result<Row> {
+        let row = self.ask(request).await?.pop();
+        row.ok_or_else(|| Error::corrupt(self.place.clone(), "the server gave no row where one must be"))
+    }
+
+    /// The same of what goes wrong on a connection.
+    pub(super) fn lost(&self, failed: Failed) -> Lost {
+        match failed {
+            Failed::Server(error) => self.failed(error),
+            Failed::Other(error) => Lost::Never(error),
+        }
+    }
+
+    /// How many rows to ask for, so that not many more come than a page has room for.
+    pub(super) fn rows_of_a_page(&self, limit: usize) -> usize {
+        let bytes = self.row_bytes.load(Ordering::Relaxed).max(1);
+        limit.min((2 * PAGE_BYTES_MAX / bytes).max(ROWS_MIN))
+    }
+
+    /// Remembers how large rows are.
+    pub(super) fn rows_were(&self, rows: usize, bytes: usize) {
+        if let Some(mean) = bytes.checked_div(rows) {
+            self.row_bytes.store(mean, Ordering::Relaxed);
+        }
+    }
+
+    /// What an error means; that the server is away is remembered.
+    pub(super) fn failed(&self, error: tokio_postgres::Error) -> Lost {
+        let is_lost = is_connection(&error);
+        let is_of_the_data = super::error::is_of_the_data(&error);
+        let error = told(&self.place, &self.options.names, error);
+        if is_lost {
+            self.connected.store(false, Ordering::Relaxed);
+            self.was_lost.store(true, Ordering::Relaxed);
+            return Lost::Connection(error);
+        }
+        if is_of_the_data { Lost::Data(error) } else { Lost::Never(error) }
+    }
+
+    fn works(&self) {
+        self.connected.store(true, Ordering::Relaxed);
+        if self.was_lost.swap(false, Ordering::Relaxed) {
+            self.reconnections.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(place = %self.place, "connected again");
+        }
+    }
+
+    fn cancel(&self, token: CancelToken) {
+        let tls = self.tls.clone();
+        tokio::spawn(async move {
+            if let Err(error) = token.cancel_query(tls).await {
+                tracing::debug!(%error, "a request that took too long could not be cancelled");
+            }
+        });
+    }
+
+    /// Opens a connection outside of the pool, with what it is told by the server.
+    pub(super) async fn connect(
+        &self,
+    ) -> Result<(Client, impl Future<Output = ()> + Send + use<>, tokio::sync::mpsc::Receiver<String>), Lost>
+    {
+        let opened = self.options.config.connect(self.tls.clone()).await;
+        let (client, mut connection) = opened.map_err(|error| self.failed(error))?;
+        let (heard, hears) = tokio::sync::mpsc::channel(1);
+        let listening = async move {
+            while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+                match message {
+                    Ok(tokio_postgres::AsyncMessage::Notification(told)) => {
+                        // One that waits already says as much as two.
+                        let _ = heard.try_send(told.payload().to_owned());
+                    }
+                    Ok(_) => {}
+                    Err(_) => break,
+                }
+            }
+        };
+        Ok((client, listening, hears))
+    }
+
+    /// How the connections are doing.
+    pub(super) fn connections(&self) -> Connections {
+        let status = self.connections.status();
+        Connections {
+            connected: self.connected.load(Ordering::Relaxed),
+            open: status.size as u64,
+            idle: status.available as u64,
+            max: status.max_size as u64,
+            waiting: status.waiting as u64,
+            reconnections: self.reconnections.load(Ordering::Relaxed),
+            round_trip_us: None,
+        }
+    }
+
+    /// Where the log is, without secrets.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    pub(super) fn close(&self) {
+        self.connections.close();
+    }
+}
+
+/// Why an answer did not come.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// The connection broke: it may be done or not.
+    Connection(Error),
+    /// What was sent is refused; nothing is done.
+    Data(Error),
+    /// It is refused for another reason, and would be again.
+    Never(Error),
+}
+
+impl From<Lost> for Error {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Connection(error) | Lost::Data(error) | Lost::Never(error) => error,
+        }
+    }
+}
+
+/// How often something was tried.
+pub(super) struct Tries {
+    left: u32,
+    delay: Duration,
+}
+
+impl Tries {
+    pub(super) fn new(options: &PostgresOptions) -> Self {
+        Self { left: options.attempts, delay: options.retry_delay }
+    }
+
+    /// Waits before the next try.
+    ///
+    /// # Errors
+    /// What was lost, where it was the last one or another would change nothing.
+    pub(super) async fn again(&mut self, lost: Lost) -> Result<()> {
+        let Lost::Connection(error) = lost else { return Err(lost.into()) };
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            return Err(error);
+        }
+        tracing::debug!(%error, delay_ms = self.delay.as_millis(), "trying again");
+        tokio::time::sleep(self.delay).await;
+        self.delay = (self.delay * 2).min(RETRY_DELAY_MAX);
+        Ok(())
+    }
+}
