@@ -12,6 +12,7 @@
 //! | A tree of files, one a day and a stream | [`by_stream::import`] | [`by_stream::Export`] |
 //! | Archives, of events that leave a log | [`archive::restore`] | [`archive::Archive`] |
 //! | CloudEvents 1.0.2 | | [`cloudevents::to_cloud_event`] |
+//! | Another log, of whatever store | [`copy::copy`] | [`copy::copy`] |
 //!
 //! Every import keeps the same rules. It is **tolerant**: a line that cannot be taken is named with its file, its
 //! number and the reason, and the rest goes in. It is **repeatable**: every record has an id of its own, so importing
@@ -64,6 +65,9 @@ mod tool;
 // Out.
 pub mod archive;
 pub mod cloudevents;
+
+// From store to store.
+pub mod copy;
 
 pub use import::Intake;
 pub use importer::{CHUNK_BYTES_MAX, CHUNK_EVENTS_MAX};

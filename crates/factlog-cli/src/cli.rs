@@ -18,7 +18,9 @@ pub(crate) use domain::{
     AgentsArgs, AtArgs, BlameArgs, DeploymentsArgs, DiffArgs, FleetArgs, MemoriesArgs, ProjectionsAction,
     ProjectionsArgs, SessionsArgs, SwarmsArgs, TasksArgs, TypesAction, TypesArgs, WorktreesArgs,
 };
-pub(crate) use keep::{CheckArgs, CompletionsArgs, ConfigAction, ConfigArgs, SnapshotAction, SnapshotArgs};
+pub(crate) use keep::{
+    CheckArgs, CompletionsArgs, ConfigAction, ConfigArgs, CopyArgs, SnapshotAction, SnapshotArgs, VerifyArgs,
+};
 pub(crate) use look::{
     ExportArgs, FollowArgs, Layout, ListArgs, ReplayArgs, ShowArgs, SliceArgs, StatsArgs, StreamsArgs,
 };
@@ -67,6 +69,8 @@ Remember:
 Look after:
   check        Read everything and say what is wrong
   health       Say how the log is doing
+  copy         Copy a log into another, of whatever store
+  verify       Compare the log with another
   retention    Say what old events would go, and remove them
   archive      Move old events into files, and bring them back
   doctor       Find out what keeps the recording from working
@@ -140,6 +144,8 @@ pub(crate) enum Command {
     /// Say how the log is doing; exit 1 when it takes no appends
     #[command(after_help = "Example:\n  factlog health --format json")]
     Health,
+    Copy(CopyArgs),
+    Verify(VerifyArgs),
     Retention(RetentionArgs),
     Archive(ArchiveArgs),
     Doctor(DoctorArgs),

@@ -207,7 +207,7 @@ fn kind_and_path(url: &str) -> Option<(&str, &str)> {
 }
 
 /// `~/` is the home folder here too: behind `sqlite:` and `jsonl:` no shell sees it.
-fn at_home(url: String, variable: &dyn Fn(&str) -> Option<OsString>) -> String {
+pub(crate) fn at_home(url: String, variable: &dyn Fn(&str) -> Option<OsString>) -> String {
     let path = kind_and_path(&url).and_then(|(kind, path)| Some((kind, path.strip_prefix("~/")?)));
     match (path, variable("HOME").filter(|home| !home.is_empty())) {
         (Some((kind, path)), Some(home)) => format!("{kind}:{}", Path::new(&home).join(path).display()),

@@ -1,4 +1,4 @@
-//! The words of remembering and looking after: snapshot, config, completions.
+//! The words of remembering and looking after: snapshot, check, copy, verify, config, completions.
 
 use clap::{Args, Subcommand};
 
@@ -88,4 +88,49 @@ pub(crate) struct CheckArgs {
     /// Mend what can be mended without a loss, before
     #[arg(long)]
     pub(crate) repair: bool,
+}
+
+/// Copy a log into another, of whatever store; run it again to go on
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog copy --to sqlite:backup.db
+  factlog copy --from sqlite:factlog.db --to jsonl:log
+  factlog copy --from sqlite:laptop.db --to sqlite:all.db --append
+
+Into a log that is empty, or a copy already begun, everything comes as it is: positions, versions,
+times, and the values remembered at positions. Behind the events of another log, with --append,
+events get new positions, versions and times of recording; the old ones stand in their metadata as
+copiedFrom. Ids that are there are passed over.
+
+What was copied is read again and compared. Exit 4 when the target has other events, or is not what
+the source is.")]
+pub(crate) struct CopyArgs {
+    /// The log to copy; the one of --store or the settings when left out
+    #[arg(long, value_name = "URL", conflicts_with = "store")]
+    pub(crate) from: Option<String>,
+    /// The log to copy into; made if it is not there
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
+    /// Where the target has other events, go behind them
+    #[arg(long)]
+    pub(crate) append: bool,
+    /// Compare only the last events of a copy already begun, and nothing after copying
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+}
+
+/// Compare the log with another, event by event; exit 4 when they differ
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  factlog verify --against sqlite:backup.db
+  factlog verify --store jsonl:log --against sqlite:factlog.db --format json
+
+Positions, versions, times, ids and all the rest are compared, data and metadata to the last byte.
+Nothing is changed.")]
+pub(crate) struct VerifyArgs {
+    /// The other log
+    #[arg(long, value_name = "URL")]
+    pub(crate) against: String,
 }

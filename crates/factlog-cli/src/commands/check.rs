@@ -21,11 +21,11 @@ pub(crate) async fn check(context: &Context, args: &CheckArgs) -> Outcome {
     if report.problems.is_empty() { Ok(()) } else { Err(Failure::Told(exit::CORRUPT)) }
 }
 
-fn pair(name: &str, value: &impl ToString) -> Vec<String> {
+pub(super) fn pair(name: &str, value: &impl ToString) -> Vec<String> {
     vec![name.to_owned(), value.to_string()]
 }
 
-fn listing(rows: Vec<Vec<String>>, json: serde_json::Value) -> Listing {
+pub(super) fn listing(rows: Vec<Vec<String>>, json: serde_json::Value) -> Listing {
     Listing { headings: vec!["WHAT".to_owned(), "VALUE".to_owned()], rows, numbers: Vec::new(), json }
 }
 

@@ -7,6 +7,7 @@ mod blame;
 mod archive;
 mod check;
 mod config;
+mod copy;
 mod demo;
 mod diff;
 mod doctor;
@@ -27,6 +28,7 @@ mod snapshot;
 mod stats;
 mod streams;
 mod types;
+mod verify;
 mod watch;
 
 use clap::CommandFactory;
@@ -37,7 +39,7 @@ use crate::cli::{Cli, Command};
 use crate::failure::Outcome;
 use crate::filter_args::Selection;
 use crate::output::{Format, note};
-use crate::settings::{Settings, World};
+use crate::settings::{Settings, World, at_home};
 
 /// What a command has to work with.
 pub(crate) struct Context {
@@ -83,6 +85,12 @@ impl Context {
     }
 }
 
+/// Opens another log than the one of the settings.
+async fn open_other(url: &str, open: Open) -> Outcome<EventLog> {
+    let url = at_home(url.to_owned(), &|name| std::env::var_os(name));
+    Ok(factlog_stores::open(&url, open).await?)
+}
+
 /// Runs a command.
 pub(crate) async fn run(cli: Cli) -> Outcome {
     match &cli.command {
@@ -115,6 +123,8 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Snapshot(args) => snapshot::run(&context, args).await,
         Command::Check(args) => check::check(&context, &args).await,
         Command::Health => check::health(&context).await,
+        Command::Copy(args) => copy::run(&context, &args).await,
+        Command::Verify(args) => verify::run(&context, &args).await,
         Command::Watch(args) => watch::run(&context, args).await,
         Command::Hooks(args) => hooks::run(&context, &args),
         Command::Doctor(args) => doctor::run(&context, &args).await,

@@ -46,6 +46,8 @@ fn the_first_page_shows_the_commands_by_task() {
     Look after:
       check        Read everything and say what is wrong
       health       Say how the log is doing
+      copy         Copy a log into another, of whatever store
+      verify       Compare the log with another
       retention    Say what old events would go, and remove them
       archive      Move old events into files, and bring them back
       doctor       Find out what keeps the recording from working

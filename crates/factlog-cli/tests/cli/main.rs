@@ -7,6 +7,7 @@ mod append_stdin;
 mod archive;
 mod by_stream;
 mod claude_flow;
+mod copy;
 mod demo;
 mod domain;
 mod failing;
