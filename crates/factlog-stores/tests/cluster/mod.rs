@@ -392,10 +392,27 @@ fn signal(name: &str, processes: &[&str]) {
     let _ = kill.stdin(Stdio::null()).stderr(Stdio::null()).status();
 }
 
+/// The processes that a process has started; not every Linux has `ps`.
 fn children_of(parent: &str) -> Vec<String> {
+    let pairs = if cfg!(target_os = "linux") { parents_in_proc() } else { parents_by_ps() };
+    pairs.into_iter().filter(|(_, of)| of == parent).map(|(process, _)| process).collect()
+}
+
+fn parents_in_proc() -> Vec<(String, String)> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pairs = processes.filter_map(|process| {
+        let about = fs::read_to_string(process.path().join("stat")).ok()?;
+        // A name in parentheses, which may be anything, then the state and the parent.
+        let parent = about.rsplit_once(')')?.1.split_whitespace().nth(1)?.to_owned();
+        Some((process.file_name().into_string().ok()?, parent))
+    });
+    pairs.collect()
+}
+
+fn parents_by_ps() -> Vec<(String, String)> {
     let listed = output(Command::new("ps").args(["-A", "-o", "pid=,ppid="])).unwrap_or_default();
-    let pairs = listed.lines().filter_map(|line| line.trim().split_once(char::is_whitespace));
-    pairs.filter(|(_, of)| of.trim() == parent).map(|(process, _)| process.to_owned()).collect()
+    let words = listed.lines().filter_map(|line| line.trim().split_once(char::is_whitespace));
+    words.map(|(process, parent)| (process.to_owned(), parent.trim().to_owned())).collect()
 }
 
 /// What a program prints, or why it failed.
