@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod fuzz;
 mod readme;
+mod servers;
 mod step;
 mod test;
 
@@ -23,6 +24,7 @@ Usage: cargo xtask COMMAND
   test              check, then documentation tests, the commands of the pages, and every test
   test -- ARGS      only the test runner, which is given ARGS (a part of a test's name, say)
   readme            run the commands shown in README.md and docs/
+  postgres          start PostgreSQL and PgBouncer for tests that are run by hand, until Ctrl-C
   bench             measure, and write docs/benchmarks.md
     --only SUBJECT,...   only these subjects
     --test NAME,...      only these tests
@@ -50,8 +52,9 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     match arguments.as_slice() {
         ["check"] => check::run(),
         ["test"] => test::run(),
-        ["test", "--", passed_on @ ..] => test::runner(passed_on),
+        ["test", "--", passed_on @ ..] => test::only_runner(passed_on),
         ["readme"] => readme::run(),
+        ["postgres"] => servers::run(),
         ["bench", options @ ..] => bench::run(options),
         ["fuzz", options @ ..] => fuzz::run(options),
         [] | ["help" | "--help" | "-h"] => {

@@ -11,6 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::servers;
+
 /// Runs a step and says how long it took.
 pub(crate) fn run(name: &str, command: &mut Command) -> Result<()> {
     let started = Instant::now();
@@ -97,14 +99,22 @@ fn cannot_start(command: &Command) -> String {
 }
 
 fn succeeded(name: &str, command: &Command, status: ExitStatus) -> Result<()> {
-    ensure!(status.success(), "{name} failed ({status})\nhint: repeat it with: {}", command_line(command));
+    let beside = if has_servers(command) { ", and the variables of `cargo xtask postgres`" } else { "" };
+    let repeat = command_line(command);
+    ensure!(status.success(), "{name} failed ({status})\nhint: repeat it with: {repeat}{beside}");
     Ok(())
+}
+
+/// Whether a command was given servers, which will have ended when somebody repeats it.
+fn has_servers(command: &Command) -> bool {
+    command.get_envs().any(|(name, _)| servers::VARIABLES.iter().any(|variable| name == *variable))
 }
 
 /// The command as one would type it.
 fn command_line(command: &Command) -> String {
     let variables = command
         .get_envs()
+        .filter(|(name, _)| servers::VARIABLES.iter().all(|variable| name != variable))
         .filter_map(|(name, value)| Some(format!("{}={}", name.to_string_lossy(), quoted(value?))));
     let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
     let arguments = command.get_args().map(quoted);
@@ -113,7 +123,8 @@ fn command_line(command: &Command) -> String {
     words.join(" ")
 }
 
-fn quoted(word: &OsStr) -> String {
+/// A word as a shell reads it.
+pub(crate) fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     let plain = |character: char| character.is_alphanumeric() || "-_=./,:@+".contains(character);
     if !word.is_empty() && word.chars().all(plain) {

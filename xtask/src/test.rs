@@ -2,19 +2,26 @@
 
 use anyhow::Result;
 
-use crate::{check, readme, step};
+use crate::{check, readme, servers::Servers, step};
 
 /// What every build of the tests asks of cargo, so that one build serves all the steps.
 const EVERYTHING: [&str; 3] = ["--workspace", "--all-features", "--locked"];
 
-/// Every check and every test. What a test needs besides the toolchain is to be provided before the build.
+/// Every check and every test.
 pub(crate) fn run() -> Result<()> {
     check::without_house_rules()?;
     step::run("build", step::cargo(["build", "--all-targets"]).args(EVERYTHING))?;
-    step::run("documentation tests", step::cargo(["test", "--doc"]).args(EVERYTHING))?;
+    let servers = Servers::provide()?;
+    let documentation = ["test", "--doc"];
+    step::run("documentation tests", step::cargo(documentation).args(EVERYTHING).envs(servers.variables()))?;
     kept_inputs()?;
-    readme::commands()?;
-    runner(&[])
+    readme::commands(&servers)?;
+    runner(&servers, &[])
+}
+
+/// The test runner alone, given these arguments.
+pub(crate) fn only_runner(passed_on: &[&str]) -> Result<()> {
+    runner(&Servers::provide()?, passed_on)
 }
 
 /// The inputs that are kept for fuzzing, each given to its target by an ordinary test.
@@ -27,12 +34,12 @@ fn kept_inputs() -> Result<()> {
     )
 }
 
-/// The test runner alone, given these arguments: cargo-nextest where it is installed, `cargo test` elsewhere.
-pub(crate) fn runner(passed_on: &[&str]) -> Result<()> {
+/// The test runner: cargo-nextest where it is installed, `cargo test` elsewhere.
+fn runner(servers: &Servers, passed_on: &[&str]) -> Result<()> {
     let mut command = if step::cargo_has("nextest") {
         step::cargo(["nextest", "run", "--no-fail-fast"])
     } else {
         step::cargo(["test", "--tests", "--no-fail-fast"])
     };
-    step::closing("tests", command.args(EVERYTHING).args(passed_on))
+    step::closing("tests", command.args(EVERYTHING).args(passed_on).envs(servers.variables()))
 }

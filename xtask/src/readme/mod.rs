@@ -19,7 +19,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use console::Shown;
 
-use crate::step;
+use crate::{servers::Servers, step};
 
 /// A page that takes longer shows a command that does not end by itself.
 const PAGE_SECONDS_MAX: u64 = 120;
@@ -27,11 +27,11 @@ const PAGE_SECONDS_MAX: u64 = 120;
 /// Builds `factlog` and runs the commands of every page.
 pub(crate) fn run() -> Result<()> {
     step::run("build", &mut step::cargo(["build", "--package", "factlog-cli", "--locked"]))?;
-    commands()
+    commands(&Servers::provide()?)
 }
 
 /// Runs the commands of every page with the `factlog` that was built before.
-pub(crate) fn commands() -> Result<()> {
+pub(crate) fn commands(servers: &Servers) -> Result<()> {
     if cfg!(windows) {
         step::skip("commands of the pages", "they are written for bash");
         return Ok(());
@@ -46,7 +46,7 @@ pub(crate) fn commands() -> Result<()> {
         let text = fs::read_to_string(&page).with_context(|| format!("cannot read {name}"))?;
         let shown = console::commands(&text).with_context(|| name.clone())?;
         if !shown.is_empty() {
-            session(&name, &shown, &path)?;
+            session(&name, &shown, &path, servers)?;
             eprintln!("    {name}: {} commands", shown.len());
         }
     }
@@ -85,7 +85,7 @@ fn pages() -> Result<Vec<PathBuf>> {
 }
 
 /// Runs what one page shows, in scratch folders that hold nothing.
-fn session(page: &str, shown: &[Shown], path: &OsString) -> Result<()> {
+fn session(page: &str, shown: &[Shown], path: &OsString, servers: &Servers) -> Result<()> {
     let scratch = tempfile::tempdir().context("cannot make a scratch folder")?;
     let folder = |name: &str| -> Result<PathBuf> {
         let folder = scratch.path().join(name);
@@ -97,7 +97,7 @@ fn session(page: &str, shown: &[Shown], path: &OsString) -> Result<()> {
     let mut bash = Command::new("bash");
     bash.args(["--noprofile", "--norc", "-eu", "-c", &script(shown)]).current_dir(work).stdin(Stdio::null());
     bash.env_clear().env("PATH", path).env("HOME", home).env("OUTPUTS", &outputs);
-    bash.env("LC_ALL", "C.UTF-8").env("TERM", "dumb");
+    bash.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").envs(servers.variables());
     let ended = ended_well(&mut bash)?;
 
     for (index, command) in shown.iter().enumerate() {
@@ -169,7 +169,12 @@ mod tests {
     use super::*;
 
     fn run(block: &str) -> Result<()> {
-        session("PAGE.md", &console::commands(block)?, &env::var_os("PATH").unwrap_or_default())
+        session(
+            "PAGE.md",
+            &console::commands(block)?,
+            &env::var_os("PATH").unwrap_or_default(),
+            &Servers::none(),
+        )
     }
 
     #[test]
