@@ -51,8 +51,9 @@ fn is_below_root(path: &Path) -> bool {
     path.canonicalize().is_ok_and(|path| path.starts_with(root))
 }
 
-/// The main pages that exist, and every page below docs/.
+/// The main pages that exist, and every page below docs/ and deploy/.
 fn pages() -> Vec<String> {
     let main = MAIN_PAGES.iter().filter(|page| root().join(page).exists()).map(ToString::to_string);
-    main.chain(files_below("docs").into_iter().filter(|path| has_extension(path, &["md"]))).collect()
+    let others = ["docs", "deploy"].into_iter().flat_map(files_below);
+    main.chain(others.filter(|path| has_extension(path, &["md"]))).collect()
 }

@@ -52,7 +52,7 @@ fn on_a_server_too(log: fn() -> Option<postgres::Log>) {
     if log().is_none() {
         return;
     }
-    each_case(CASES_ON_A_SERVER_IN_CI, CASES_ON_A_SERVER, async |operations| {
+    each_case(CASES_ON_A_SERVER_IN_CI, CASES_ON_A_SERVER, &async |operations| {
         let log = log().expect("the server is there");
         play::play(log.url(), operations).await?;
         log.forget().await;
@@ -61,14 +61,14 @@ fn on_a_server_too(log: fn() -> Option<postgres::Log>) {
 }
 
 fn does_what_the_model_does(url: impl Fn(&Path) -> String) {
-    each_case(CASES_IN_CI, CASES, async |operations| {
+    each_case(CASES_IN_CI, CASES, &async |operations| {
         // In memory where a system has such a place: what survives a crash is not the question here.
         let folder = tempfile::TempDir::new_in("/dev/shm").or_else(|_| tempfile::TempDir::new());
         play::play(&url(folder.map_err(|error| error.to_string())?.path()), operations).await
     });
 }
 
-fn each_case(in_ci: u32, elsewhere: u32, play: impl AsyncFn(&[operations::Operation]) -> Result<(), String>) {
+fn each_case(in_ci: u32, elsewhere: u32, play: &impl AsyncFn(&[operations::Operation]) -> Result<(), String>) {
     let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
     let seed = number("FACTLOG_MODEL_SEED").unwrap_or(SEED);
     let is_ci = std::env::var_os("CI").is_some();
