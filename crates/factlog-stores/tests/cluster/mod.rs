@@ -5,7 +5,9 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
@@ -322,29 +324,42 @@ impl Account {
     /// A scratch folder that belongs to it.
     fn folder(&self) -> Result<TempDir, String> {
         let folder = TempDir::new().map_err(|error| format!("cannot make a scratch folder: {error}"))?;
-        #[cfg(unix)]
-        if let Some((user, group)) = self.ids {
-            std::os::unix::fs::chown(folder.path(), Some(user), Some(group))
-                .map_err(|error| format!("cannot give {} away: {error}", folder.path().display()))?;
-        }
+        give_away(folder.path(), self.ids)?;
         Ok(folder)
     }
 
     /// A program that runs as it, in this folder, where no Ctrl-C reaches it.
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
+    fn command(&self, program: impl AsRef<OsStr>, folder: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(folder).env("LC_ALL", "C");
-        #[cfg(unix)]
-        {
-            use std::os::unix::process::CommandExt;
-            command.process_group(0);
-            if let Some((user, group)) = self.ids {
-                command.uid(user).gid(group);
-            }
-        }
+        set_apart(&mut command, self.ids);
         command
     }
 }
+
+#[cfg(unix)]
+fn give_away(folder: &Path, ids: Option<(u32, u32)>) -> Result<(), String> {
+    let Some((user, group)) = ids else { return Ok(()) };
+    std::os::unix::fs::chown(folder, Some(user), Some(group))
+        .map_err(|error| format!("cannot give {} away: {error}", folder.display()))
+}
+
+#[cfg(unix)]
+fn set_apart(command: &mut Command, ids: Option<(u32, u32)>) {
+    use std::os::unix::process::CommandExt;
+    command.process_group(0);
+    if let Some((user, group)) = ids {
+        command.uid(user).gid(group);
+    }
+}
+
+#[cfg(not(unix))]
+fn give_away(folder: &Path, _: Option<(u32, u32)>) -> Result<(), String> {
+    Err(format!("{} has no owner here", folder.display()))
+}
+
+#[cfg(not(unix))]
+fn set_apart(_: &mut Command, _: Option<(u32, u32)>) {}
 
 fn url(port: u16) -> String {
     format!("postgres://factlog@127.0.0.1:{port}/postgres")
