@@ -4,6 +4,7 @@
 //! them into what people ask: who does what, since when, and how it went.
 
 mod change;
+mod configuration;
 mod fleet;
 mod prices;
 pub mod projections;
@@ -14,6 +15,7 @@ pub mod status;
 pub mod vocabulary;
 
 pub use change::{Blame, Change, Difference, blame, difference};
+pub use configuration::{Configuration, Configured, Preset, SUPABASE_HINT};
 pub use fleet::{Fleet, Limits, Member, Stuck, is_gone};
 pub use prices::{Price, Prices};
 pub use record::Tokens;

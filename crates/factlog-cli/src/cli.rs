@@ -6,6 +6,7 @@ mod keep;
 mod look;
 mod record;
 mod retain;
+mod server;
 
 use clap::{Parser, Subcommand};
 
@@ -26,6 +27,7 @@ pub(crate) use look::{
 };
 pub(crate) use record::{AppendArgs, ImportArgs, ImportFrom, ImportHow, WatchArgs, WatchWhat};
 pub(crate) use retain::{ArchiveAction, ArchiveArgs, RetentionAction, RetentionArgs, RetentionRuleArgs};
+pub(crate) use server::{HealthArgs, MigrateAction, MigrateArgs, RecordArgs};
 
 /// The page of `factlog --help`: commands by task. A test checks that every command is named.
 const HELP: &str = "\
@@ -35,6 +37,7 @@ Usage: {usage}
 
 Record:
   append       Record one event, or many from standard input
+  record       Record what a program tells by name: task:started, agent:registered ...
   import       Take in transcripts of agents, or JSON lines
   watch        Follow the transcripts of an agent, live
   hooks        Have agents record what they do, live
@@ -71,6 +74,7 @@ Look after:
   health       Say how the log is doing
   copy         Copy a log into another, of whatever store
   verify       Compare the log with another
+  migrate      Bring the tables of a log in PostgreSQL up, or down
   retention    Say what old events would go, and remove them
   archive      Move old events into files, and bring them back
   doctor       Find out what keeps the recording from working
@@ -90,20 +94,25 @@ Examples:
   factlog import claude-code
   factlog hooks install --claude
 
-The log is sqlite:factlog.db in this folder, unless --store, FACTLOG_STORE or a .factlog.toml names another.
+The log is sqlite:factlog.db in this folder, unless --store, FACTLOG_STORE, a .factlog.toml or POSTGRES_HOST
+names another.
 Exit codes: 0 ok, 1 failure, 2 usage or bad input, 3 not found, 4 conflict, 5 unavailable, 6 corrupt.";
 
 /// The event store and event bus for fleets of AI agents: a durable, ordered log of facts.
 #[derive(Debug, Parser)]
 #[command(name = "factlog", bin_name = "factlog", version, help_template = HELP, after_help = EXAMPLES, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// The log: sqlite:PATH, jsonl:DIR or memory:
+    /// The log: sqlite:PATH, jsonl:DIR, memory:, or the URL of a PostgreSQL server
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) store: Option<String>,
 
     /// How to write what is found; a command refuses what it cannot do
     #[arg(long, global = true, value_enum)]
     pub(crate) format: Option<Format>,
+
+    /// Settings that go together: default, development, production or test
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
 
     /// Say more on standard error; twice for even more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -116,6 +125,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Append(AppendArgs),
+    Record(RecordArgs),
     Import(ImportArgs),
     Watch(WatchArgs),
     Hooks(HooksArgs),
@@ -141,9 +151,8 @@ pub(crate) enum Command {
     Blame(BlameArgs),
     Projections(ProjectionsArgs),
     Check(CheckArgs),
-    /// Say how the log is doing; exit 1 when it takes no appends
-    #[command(after_help = "Example:\n  factlog health --format json")]
-    Health,
+    Health(HealthArgs),
+    Migrate(MigrateArgs),
     Copy(CopyArgs),
     Verify(VerifyArgs),
     Retention(RetentionArgs),

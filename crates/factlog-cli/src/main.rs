@@ -7,6 +7,7 @@ mod docs;
 mod failure;
 mod filter_args;
 mod flag;
+mod logs;
 mod output;
 mod person_time;
 mod retention_rules;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
         commands::hook::run(args, cli.store.as_deref());
         return ExitCode::SUCCESS;
     }
-    start_logging(cli.verbose);
+    logs::start(&cli);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {
@@ -59,21 +60,4 @@ fn is_hook() -> bool {
         }
     }
     false
-}
-
-/// Logs go to stderr: warnings by default, more with `-v` or `FACTLOG_LOG`.
-fn start_logging(verbose: u8) {
-    use tracing_subscriber::EnvFilter;
-    let level = ["warn", "info", "debug", "trace"][usize::from(verbose.min(3))];
-    let chosen = std::env::var("FACTLOG_LOG").ok().filter(|levels| verbose == 0 && !levels.is_empty());
-    let filter = EnvFilter::try_new(chosen.as_deref().unwrap_or(level)).unwrap_or_else(|error| {
-        output::note(format_args!("note: FACTLOG_LOG is not understood: {error}"));
-        EnvFilter::new(level)
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .init();
 }

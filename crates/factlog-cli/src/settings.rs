@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use factlog::{Error, Result};
 use factlog_adapters::redact::Rules;
-use factlog_agents::Prices;
+use factlog_agents::{Configuration, Preset, Prices};
 use serde::{Deserialize, Serialize};
 
 use crate::output::Format;
@@ -18,11 +18,20 @@ const STORE_DEFAULT: &str = "sqlite:factlog.db";
 const PROJECT_FILE: &str = ".factlog.toml";
 const USER_FILE: &str = "factlog/config.toml";
 
+/// What the command line says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Flags<'a> {
+    pub(crate) store: Option<&'a str>,
+    pub(crate) format: Option<Format>,
+    pub(crate) preset: Option<&'a str>,
+}
+
 /// A settings file; unknown keys are errors, so that a misspelt one is not silently without effect.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     store: Option<String>,
+    preset: Option<String>,
     format: Option<String>,
     redact: Option<Rules>,
     prices: Option<Prices>,
@@ -42,6 +51,9 @@ pub(crate) struct Setting {
 pub(crate) struct Settings {
     pub(crate) store: Setting,
     pub(crate) format: Setting,
+    pub(crate) preset: Setting,
+    /// What the variables of a PostgreSQL server and the preset say.
+    pub(crate) configuration: Configuration,
     /// What counts as a secret.
     pub(crate) redact: Rules,
     /// What tokens cost, where anything says it.
@@ -61,7 +73,7 @@ impl Settings {
     ///
     /// # Errors
     /// `Invalid` for a file that cannot be read or has unknown keys, and for a format of no known name.
-    pub(crate) fn load(store: Option<&str>, format: Option<Format>, world: &World<'_>) -> Result<Self> {
+    pub(crate) fn load(flags: &Flags<'_>, world: &World<'_>) -> Result<Self> {
         let mut files = Vec::new();
         if let Some(path) = project_file(world.folder) {
             files.push((read(&path)?, path));
@@ -92,10 +104,18 @@ impl Settings {
                 None => Setting { name, value: default.map(str::to_owned), origin: "default".to_owned() },
             }
         };
-        let format = format.map(|format| format.name().to_owned());
+        let format = flags.format.map(|format| format.name().to_owned());
+        let preset = pick("preset", flags.preset.map(str::to_owned), None, |file| &file.preset);
+        let chosen = preset.value.as_deref().map(str::parse::<Preset>).transpose();
+        let configuration =
+            Configuration::read(chosen.map_err(|error| error.context(&preset.origin))?, &|name| {
+                (world.variable)(name).and_then(|value| value.into_string().ok())
+            })?;
         let mut settings = Self {
-            store: pick("store", store.map(str::to_owned), Some(STORE_DEFAULT), |file| &file.store),
+            store: pick("store", flags.store.map(str::to_owned), Some(STORE_DEFAULT), |file| &file.store),
             format: pick("format", format, None, |file| &file.format),
+            preset,
+            configuration,
             prices: files.iter().find_map(|(file, _)| file.prices.clone()).unwrap_or_default(),
             redact: rules(&files, user_file(world.variable).as_deref()),
             retention: RetentionSettings::default(),
@@ -104,8 +124,26 @@ impl Settings {
         let home = (world.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         settings.retention = retention(&files, &settings.store, user.as_deref(), home.as_deref());
         settings.store.value = settings.store.value.map(|url| at_home(url, world.variable));
+        settings.configure()?;
         settings.format()?;
         Ok(settings)
+    }
+
+    /// Takes the log that the variables or the preset name, where nothing else names one, and what they say of it.
+    fn configure(&mut self) -> Result<()> {
+        let named = if self.store.origin == "default" { self.configuration.store_url()? } else { None };
+        if let Some((url, origin)) = named {
+            self.store.value = Some(url);
+            self.store.origin = origin;
+        } else if let Some(url) = &self.store.value {
+            self.store.value = Some(self.configuration.with_settings(url));
+        }
+        Ok(())
+    }
+
+    /// The URL of the log without a password, for people and files.
+    pub(crate) fn shown_url(&self) -> String {
+        without_password(self.url())
     }
 
     /// The URL of the log.
@@ -184,7 +222,7 @@ fn read(path: &Path) -> Result<File> {
         .map_err(|cause| Error::invalid(format!("{}: {cause}", path.display())).with_cause(cause))?;
     toml::from_str(&text).map_err(|cause| {
         Error::invalid(format!("{}: {}", path.display(), cause.to_string().trim_end())).with_hint(
-            "the settings are `store`, `format`, the tables [redact] and [prices], and [[retention.rules]]",
+            "the settings are `store`, `format`, `preset`, the tables [redact] and [prices], and [[retention.rules]]",
         )
     })
 }
@@ -212,5 +250,40 @@ pub(crate) fn at_home(url: String, variable: &dyn Fn(&str) -> Option<OsString>) 
     match (path, variable("HOME").filter(|home| !home.is_empty())) {
         (Some((kind, path)), Some(home)) => format!("{kind}:{}", Path::new(&home).join(path).display()),
         _ => url,
+    }
+}
+
+/// A URL with `***` in place of its password.
+pub(crate) fn without_password(url: &str) -> String {
+    let (place, settings) =
+        url.split_once('?').map_or((url, None), |(place, settings)| (place, Some(settings)));
+    let place = place.split_once("://").and_then(|(kind, rest)| {
+        let (authority, path) =
+            rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
+        let (user, host) = authority.rsplit_once('@')?;
+        let (user, _) = user.split_once(':')?;
+        Some(format!("{kind}://{user}:***@{host}/{path}"))
+    });
+    let place = place.unwrap_or_else(|| url.split('?').next().unwrap_or_default().to_owned());
+    let Some(settings) = settings else { return place };
+    let settings = settings.split('&').map(|setting| match setting.split_once('=') {
+        Some(("password", _)) => "password=***",
+        _ => setting,
+    });
+    format!("{place}?{}", settings.collect::<Vec<_>>().join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_shown_wherever_it_stands() {
+        assert_eq!(without_password("postgres://me:s3@cret@h:1/db?a=b"), "postgres://me:***@h:1/db?a=b");
+        assert_eq!(
+            without_password("postgres://me@h/db?password=s3cret&x=1"),
+            "postgres://me@h/db?password=***&x=1"
+        );
+        assert_eq!(without_password("sqlite:a@b:c.db?sync=normal"), "sqlite:a@b:c.db?sync=normal");
     }
 }

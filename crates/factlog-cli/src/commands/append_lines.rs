@@ -14,12 +14,12 @@ use crate::output::{Format, note, stdout};
 
 /// Lines that are sent to the store together, and lines read ahead meanwhile.
 const GROUP_LINES: usize = 500;
-const LINES_AHEAD: usize = 1_000;
+pub(super) const LINES_AHEAD: usize = 1_000;
 /// A line may hold the largest batch with its envelopes.
 const LINE_BYTES_MAX: usize = factlog::limits::BATCH_BYTES_MAX + 8 * 1024 * 1024;
 
 /// What standard input gives: a line, or why it was passed over.
-type Line = Result<String>;
+pub(super) type Line = Result<String>;
 
 pub(crate) async fn run(context: &Context, strict: bool) -> Outcome {
     context.format("append --stdin", &[Format::Jsonl])?;
@@ -105,7 +105,7 @@ fn parse(line: &str) -> Result<Batch> {
 }
 
 /// Hands on every line that is not blank, as soon as it is there.
-fn read_lines(input: &mut impl BufRead, sender: &mpsc::Sender<Line>) -> std::io::Result<()> {
+pub(super) fn read_lines(input: &mut impl BufRead, sender: &mpsc::Sender<Line>) -> std::io::Result<()> {
     loop {
         let mut line = Vec::new();
         let length = input.by_ref().take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line)?;

@@ -1,6 +1,6 @@
-//! `factlog check` and `factlog health`.
+//! `factlog check`: reads everything.
 
-use factlog::{Health, Report};
+use factlog::Report;
 
 use super::Context;
 use crate::cli::CheckArgs;
@@ -42,28 +42,4 @@ fn report_listing(report: &Report) -> Outcome<Listing> {
         rows.push(pair("result", &"no problem was found"));
     }
     Ok(listing(rows, serde_json::to_value(report)?))
-}
-
-pub(crate) async fn health(context: &Context) -> Outcome {
-    let format = context.format("health", Listing::FORMATS)?;
-    let log = context.open().await?;
-    let health = log.health().await;
-    let about = log.about().clone();
-    let mut json = serde_json::to_value(&health)?;
-    json["store"] = serde_json::to_value(&about)?;
-    let mut rows = vec![pair("store", &about.url), pair("durability", &about.durability)];
-    rows.extend(health_rows(&health));
-    listing(rows, json).print(format)?;
-    log.close().await?;
-    if health.healthy { Ok(()) } else { Err(Failure::Told(exit::FAILURE)) }
-}
-
-fn health_rows(health: &Health) -> Vec<Vec<String>> {
-    let mut rows = vec![
-        pair("healthy", &if health.healthy { "yes" } else { "no" }),
-        pair("newest position", &health.head),
-    ];
-    rows.extend(health.bytes.map(|bytes| pair("bytes", &bytes)));
-    rows.extend(health.problem.as_ref().map(|problem| pair("problem", problem)));
-    rows
 }

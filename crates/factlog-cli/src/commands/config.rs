@@ -6,11 +6,12 @@ use super::Context;
 use crate::cli::{ConfigAction, ConfigArgs};
 use crate::failure::Outcome;
 use crate::output::Listing;
+use crate::settings::{Setting, Settings};
 
 pub(crate) fn run(context: &Context, args: &ConfigArgs) -> Outcome {
     let ConfigAction::Show { origin } = args.action;
     let format = context.format("config show", Listing::FORMATS)?;
-    let settings = [&context.settings.store, &context.settings.format, &context.settings.retention_setting()];
+    let settings = all(&context.settings);
     let mut headings = vec!["SETTING".to_owned(), "VALUE".to_owned()];
     if origin {
         headings.push("ORIGIN".to_owned());
@@ -32,4 +33,17 @@ pub(crate) fn run(context: &Context, args: &ConfigArgs) -> Outcome {
     });
     let listing = Listing { headings, rows: rows.collect(), numbers: Vec::new(), json: json.collect() };
     listing.print(format)
+}
+
+/// Every setting in force; what only a preset or a variable sets, where one does.
+fn all(settings: &Settings) -> Vec<Setting> {
+    let store = Setting { value: Some(settings.shown_url()), ..settings.store.clone() };
+    let mut all = vec![store, settings.format.clone(), settings.retention_setting()];
+    all.extend(settings.preset.value.is_some().then(|| settings.preset.clone()));
+    all.extend(settings.configuration.settings().iter().map(|setting| Setting {
+        name: setting.name,
+        value: Some(setting.shown().to_owned()),
+        origin: setting.origin.clone(),
+    }));
+    all
 }

@@ -4,7 +4,8 @@ use std::fs;
 
 use factlog_adapters::hook::Agent;
 use factlog_adapters::hooks::{self, Scope};
-use factlog_stores::Open;
+use factlog_agents::SUPABASE_HINT;
+use factlog_stores::{Open, StoreUrl, postgres};
 use serde_json::json;
 
 use super::Context;
@@ -35,6 +36,8 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Outcome {
     let format = context.format("doctor", Listing::FORMATS)?;
     let state = State::of(&|name| std::env::var_os(name));
     let mut findings = vec![Finding::good("factlog", env!("CARGO_PKG_VERSION")), log(context).await];
+    findings.extend(server(context).await);
+    findings.extend(supabase());
     findings.extend(Agent::ALL.into_iter().filter_map(agent));
     findings.extend(state.missed().into_iter().map(|(path, count, url)| {
         let (from, to) = (quoted(&path.display().to_string()), quoted(&format!("{}.in", path.display())));
@@ -58,8 +61,8 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Outcome {
 }
 
 async fn log(context: &Context) -> Finding {
-    let url = context.settings.url();
-    let log = match factlog_stores::open(url, Open::Existing).await {
+    let url = context.settings.shown_url();
+    let log = match factlog_stores::open(context.settings.url(), Open::Existing).await {
         Ok(log) => log,
         Err(error) if error.kind() == factlog::ErrorKind::NotFound => {
             return Finding::good("log", format!("{url}: not there yet; the first event makes it"));
@@ -73,6 +76,28 @@ async fn log(context: &Context) -> Finding {
         (Some(problem), _) => Finding::bad("log", format!("{url}: {problem}")),
         (None, Err(error)) => Finding::bad("log", format!("{url}: {error}")),
     }
+}
+
+/// What is found at a server, with what to do.
+async fn server(context: &Context) -> Vec<Finding> {
+    let Ok(StoreUrl::Postgres(options)) = context.settings.url().parse() else { return Vec::new() };
+    let findings = postgres::examine(&options).await;
+    let told = findings.into_iter().map(|finding| Finding {
+        what: finding.what.to_owned(),
+        value: match finding.advice {
+            Some(advice) => format!("{}; {advice}", finding.value),
+            None => finding.value,
+        },
+        is_bad: finding.is_bad,
+    });
+    told.collect()
+}
+
+/// A project at Supabase that is named without what opens its database.
+fn supabase() -> Option<Finding> {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_named = set("SUPABASE_URL") && !set("SUPABASE_DB_PASSWORD");
+    is_named.then(|| Finding::good("Supabase", format!("SUPABASE_URL is not used: {SUPABASE_HINT}")))
 }
 
 /// Whether an agent that is here records, for the person or in this folder's project, and whether the program it runs is

@@ -10,11 +10,11 @@ use factlog::limits::DATA_BYTES_MAX;
 use factlog::{Error, EventLog, NewEvent, Result, Timestamp};
 use factlog_adapters::hook;
 use factlog_adapters::redact::{Redactor, Rules};
-use factlog_stores::{JsonlStore, Open, SqliteStore, StoreUrl};
+use factlog_stores::{JsonlStore, Open, PostgresStore, SqliteStore, StoreUrl};
 
 use crate::cli::HookArgs;
 use crate::output::note;
-use crate::settings::{Settings, World};
+use crate::settings::{Flags, Settings, World};
 use crate::state::State;
 
 /// How long the log may be locked by others before the event is kept for later.
@@ -95,7 +95,7 @@ fn record(args: &HookArgs, store: Option<&str>, state: &State) -> Result<()> {
     let redactor = if args.no_redact { None } else { Some(redactor(&rules, state)?) };
     let mut event = hook::event(agent, &payload, redactor.as_ref())?;
     event.traceparent = std::env::var("TRACEPARENT").ok().and_then(|parent| parent.parse().ok());
-    let url = settings.as_ref().map_or_else(|_| String::new(), |settings| settings.url().to_owned());
+    let url = settings.as_ref().map_or_else(|_| String::new(), Settings::shown_url);
     let appended = settings.and_then(|settings| append(settings.url(), event.clone()));
     appended.map_err(|error| keep(state, &url, event, &error))
 }
@@ -106,7 +106,10 @@ fn settings(store: Option<&str>, state: &State) -> Result<Settings> {
     let folder = std::env::current_dir().unwrap_or_default();
     // How things are shown is nothing to a hook.
     let variable = |name: &str| if name == "FACTLOG_FORMAT" { None } else { std::env::var_os(name) };
-    let of = |folder: &Path| Settings::load(store, None, &World { variable: &variable, folder });
+    let of = |folder: &Path| {
+        let flags = Flags { store, ..Flags::default() };
+        Settings::load(&flags, &World { variable: &variable, folder })
+    };
     of(&folder).or_else(|error| {
         if store.is_none() {
             return Err(error);
@@ -137,8 +140,8 @@ fn keep(state: &State, url: &str, mut event: NewEvent, error: &Error) -> Error {
 }
 
 fn append(url: &str, event: NewEvent) -> Result<()> {
-    // Nothing here waits for time or the network.
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .map_err(|cause| Error::unavailable(format!("no runtime: {cause}")))?;
     runtime.block_on(async {
@@ -150,6 +153,10 @@ fn append(url: &str, event: NewEvent) -> Result<()> {
             StoreUrl::Jsonl(mut options) => {
                 options.lock_wait = options.lock_wait.min(Duration::from_millis(LOCK_WAIT_MS));
                 EventLog::new(JsonlStore::open(&options, Open::Create)?)
+            }
+            StoreUrl::Postgres(mut options) => {
+                options.hurry(Duration::from_millis(LOCK_WAIT_MS));
+                EventLog::new(PostgresStore::open(&options, Open::Create).await?)
             }
             StoreUrl::Memory => return Err(Error::invalid("memory: forgets what a hook records")),
         };

@@ -105,6 +105,11 @@ fn absolute(url: &str) -> Result<String> {
     let (kind, place) = match url.parse()? {
         StoreUrl::Sqlite(options) => ("sqlite", options.path),
         StoreUrl::Jsonl(options) => ("jsonl", options.path),
+        StoreUrl::Postgres(options) if options.config.get_password().is_none() => return Ok(url.to_owned()),
+        StoreUrl::Postgres(_) => {
+            return Err(Error::invalid("the password of the log would stand in the agents' settings")
+                .with_hint("leave it out of --store and set POSTGRES_PASSWORD where the agents run"));
+        }
         StoreUrl::Memory => {
             return Err(Error::invalid(format!("hooks cannot record into {url}: it ends with each process"))
                 .with_hint("use --store sqlite:PATH"));

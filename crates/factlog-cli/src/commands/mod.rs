@@ -15,11 +15,14 @@ mod entities;
 mod export;
 mod fleet;
 mod follow;
+mod health;
 pub(crate) mod hook;
 mod hooks;
 mod import;
 mod list;
+mod migrate;
 mod projections;
+mod record;
 mod redact;
 mod replay;
 mod retention;
@@ -39,7 +42,7 @@ use crate::cli::{Cli, Command};
 use crate::failure::Outcome;
 use crate::filter_args::Selection;
 use crate::output::{Format, note};
-use crate::settings::{Settings, World, at_home};
+use crate::settings::{Flags, Settings, World, at_home};
 
 /// What a command has to work with.
 pub(crate) struct Context {
@@ -80,7 +83,7 @@ impl Context {
 
     async fn open_as(&self, open: Open) -> Outcome<EventLog> {
         let store = &self.settings.store;
-        tracing::info!("the log is {} ({})", self.settings.url(), store.origin);
+        tracing::info!("the log is {} ({})", self.settings.shown_url(), store.origin);
         Ok(factlog_stores::open(self.settings.url(), open).await?)
     }
 }
@@ -108,7 +111,8 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
             .with_hint("it may have been removed: cd to another")
     })?;
     let world = World { variable: &|name| std::env::var_os(name), folder: &folder };
-    let settings = Settings::load(cli.store.as_deref(), cli.format, &world)?;
+    let flags = Flags { store: cli.store.as_deref(), format: cli.format, preset: cli.preset.as_deref() };
+    let settings = Settings::load(&flags, &world)?;
     let context = Context { asked: cli.format, preferred: settings.format()?, settings };
     match cli.command {
         Command::Append(args) => append::run(&context, args).await,
@@ -122,7 +126,9 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Export(args) => export::run(&context, &args).await,
         Command::Snapshot(args) => snapshot::run(&context, args).await,
         Command::Check(args) => check::check(&context, &args).await,
-        Command::Health => check::health(&context).await,
+        Command::Health(args) => health::run(&context, &args).await,
+        Command::Migrate(args) => migrate::run(&context, &args).await,
+        Command::Record(args) => record::run(&context, args).await,
         Command::Copy(args) => copy::run(&context, &args).await,
         Command::Verify(args) => verify::run(&context, &args).await,
         Command::Watch(args) => watch::run(&context, args).await,

@@ -6,6 +6,7 @@
 mod check;
 mod condition;
 mod count;
+mod doctor;
 mod error;
 mod facts;
 mod group;
@@ -38,6 +39,7 @@ use factlog::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+pub use self::doctor::{Finding, examine};
 pub use self::migrations::{Losses, Migration, Migrations};
 pub use self::names::Names;
 pub use self::options::{PostgresOptions, SslModeOf, Tls, encoded};
@@ -99,6 +101,9 @@ impl PostgresStore {
         let (jobs, waiting) = mpsc::channel(QUEUE_APPENDS_MAX);
         let writer = tokio::spawn(Writer::new(Arc::clone(&shared)).run(waiting));
         let mut tasks = Vec::new();
+        if options.pool_min > 1 {
+            tasks.push(tokio::spawn(fill(Arc::clone(&shared))));
+        }
         if options.hints {
             tasks.push(tokio::spawn(head::hint(Arc::clone(&shared))));
         }
@@ -191,6 +196,21 @@ impl PostgresStore {
         if !*watching && !self.shared.is_closed() {
             *watching = true;
             lock(&self.tasks).push(tokio::spawn(head::watch(Arc::clone(&self.shared))));
+        }
+    }
+}
+
+/// Opens the connections that are to be there from the beginning.
+async fn fill(shared: Arc<Shared>) {
+    let wanted = shared.pool.options.pool_min.min(shared.pool.options.pool_max);
+    let mut held = Vec::with_capacity(wanted);
+    for _ in 0..wanted {
+        match shared.pool.get().await {
+            Ok(connection) => held.push(connection),
+            Err(lost) => {
+                tracing::debug!(error = %Error::from(lost), "connections could not be opened beforehand");
+                return;
+            }
         }
     }
 }

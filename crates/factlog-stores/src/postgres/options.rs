@@ -202,6 +202,15 @@ impl PostgresOptions {
         Ok(())
     }
 
+    /// Gives up early: for whoever must not be kept waiting.
+    pub fn hurry(&mut self, most: Duration) {
+        self.config.connect_timeout(most);
+        self.request_timeout = self.request_timeout.min(most);
+        self.lock_wait = self.lock_wait.min(most);
+        self.attempts = 1;
+        self.health_interval = Duration::ZERO;
+    }
+
     /// The URL without secrets.
     pub fn shown(&self) -> String {
         let user = self.config.get_user().map(|user| format!("{user}@")).unwrap_or_default();

@@ -68,7 +68,11 @@ fn does_what_the_model_does(url: impl Fn(&Path) -> String) {
     });
 }
 
-fn each_case(in_ci: u32, elsewhere: u32, play: &impl AsyncFn(&[operations::Operation]) -> Result<(), String>) {
+fn each_case(
+    in_ci: u32,
+    elsewhere: u32,
+    play: &impl AsyncFn(&[operations::Operation]) -> Result<(), String>,
+) {
     let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
     let seed = number("FACTLOG_MODEL_SEED").unwrap_or(SEED);
     let is_ci = std::env::var_os("CI").is_some();
