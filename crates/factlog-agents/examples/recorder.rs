@@ -15,14 +15,19 @@ pub(crate) async fn main() -> std::result::Result<(), Box<dyn std::error::Error>
     let folder = tempfile::TempDir::new()?;
     let path = folder.path().join("events.db");
     let log = open(&format!("sqlite:{}", path.display()), Open::Create).await?;
-    basic_usage(&log).await?;
-    integration(&log).await?;
-    custom_configuration(&log).await?;
-    querying(&log).await?;
-    analytics(&log).await?;
+    everything(&log).await?;
     log.close().await?;
     println!("all that the README claims is so");
     Ok(())
+}
+
+/// All of it, on an empty log in whatever store.
+pub(crate) async fn everything(log: &EventLog) -> Result<()> {
+    basic_usage(log).await?;
+    integration(log).await?;
+    custom_configuration(log).await?;
+    querying(log).await?;
+    analytics(log).await
 }
 
 /// "Basic Usage": log a system event, query events, get statistics, without a date.

@@ -19,3 +19,18 @@ examples! {
     aggregate at "../examples/aggregate.rs",
     recorder at "../examples/recorder.rs",
 }
+
+#[path = "../../factlog-stores/tests/postgres/mod.rs"]
+mod server;
+
+#[path = "../examples/postgres.rs"]
+#[allow(dead_code, reason = "its main reads the environment")]
+mod postgres;
+
+/// Origin B's README at a real server.
+#[test]
+fn postgres() {
+    let Some(log) = server::Log::direct() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(postgres::run(log.url())).expect("the example runs through");
+}

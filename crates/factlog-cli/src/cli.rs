@@ -162,7 +162,9 @@ pub(crate) enum Command {
     Config(ConfigArgs),
     Completions(CompletionsArgs),
     /// See it all in ten seconds: a small agent run in a scratch folder, of which nothing is left behind
-    #[command(after_help = "Example:\n  factlog demo")]
+    #[command(
+        after_help = "Examples:\n  factlog demo\n  factlog demo --store postgres://me@localhost/team     in tables of its own, gone afterwards"
+    )]
     Demo,
     /// Print docs/cli.md or docs/vocabulary.md
     #[command(hide = true)]

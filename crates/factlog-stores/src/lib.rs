@@ -59,4 +59,5 @@ async fn blocking<S: factlog::Store>(open: impl FnOnce() -> Result<S> + Send + '
 /// The README's code is compiled with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/postgres.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! `factlog demo`: the whole idea in ten seconds, in a folder of which nothing is left behind.
+//! `factlog demo`: the whole idea in ten seconds, in a place of which nothing is left behind.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,7 +7,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use clap::Parser;
 use factlog::{Error, Filter, NewEvent, Position};
-use factlog_stores::Open;
+use factlog_stores::postgres::{Migrations, Names};
+use factlog_stores::{Open, PostgresOptions, StoreUrl};
 
 use crate::cli::Cli;
 use crate::demo_events::EVENTS;
@@ -17,20 +18,44 @@ use crate::output::stdout;
 /// Longer than a follower takes to hear of an event; the demo has failed then.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(crate) async fn run() -> Outcome {
+/// Shows it in a scratch folder; at a server, where one is named, in tables of its own.
+pub(crate) async fn run(store: Option<&str>) -> Outcome {
     let folder = tempfile::TempDir::with_prefix("factlog-demo-").map_err(scratch)?;
-    let outcome = tour(folder.path()).await;
+    let server = match store.map(str::parse::<StoreUrl>) {
+        Some(Ok(StoreUrl::Postgres(options))) => Some(options),
+        _ => None,
+    };
+    let outcome = match (server, store) {
+        (Some(options), Some(url)) => at_a_server(*options, url, folder.path()).await,
+        _ => tour(folder.path(), &format!("sqlite:{}", folder.path().join("demo.db").display())).await,
+    };
     // Also after a failure nothing is left behind.
     folder.close().map_err(scratch)?;
     outcome
+}
+
+async fn at_a_server(mut options: PostgresOptions, url: &str, folder: &Path) -> Outcome {
+    let schema = format!("factlog_demo_{}", std::process::id());
+    options.names = Names::new(&schema, "")?;
+    let (place, settings) = url.split_once('?').unwrap_or((url, ""));
+    let others = settings
+        .split('&')
+        .filter(|setting| !setting.starts_with("schema=") && !setting.starts_with("prefix="));
+    let settings =
+        others.filter(|setting| !setting.is_empty()).fold(String::new(), |all, setting| all + "&" + setting);
+    let outcome = tour(folder, &format!("{place}?schema={schema}{settings}")).await;
+    let gone = async { Migrations::of(options).await?.down(0).await };
+    let gone = gone.await;
+    outcome?;
+    gone?;
+    Ok(())
 }
 
 fn scratch(cause: std::io::Error) -> Error {
     Error::unavailable(format!("the scratch folder of the demo: {cause}")).with_cause(cause)
 }
 
-async fn tour(folder: &Path) -> Outcome {
-    let url = format!("sqlite:{}", folder.join("demo.db").display());
+async fn tour(folder: &Path, url: &str) -> Outcome {
     let run_file = folder.join("run.jsonl");
     std::fs::write(&run_file, EVENTS).map_err(scratch)?;
     let run_file = run_file.display().to_string();
@@ -38,32 +63,32 @@ async fn tour(folder: &Path) -> Outcome {
     say(
         "Three agents refresh a guide. Their run goes in; every event is on the disk before it is acknowledged.",
     )?;
-    command(&url, &["import", "jsonl", &run_file], "import jsonl run.jsonl").await?;
+    command(url, &["import", "jsonl", &run_file], "import jsonl run.jsonl").await?;
     say("What happened, in one order:")?;
-    command(&url, &["list", "--last", "8"], "list --last 8").await?;
+    command(url, &["list", "--last", "8"], "list --last 8").await?;
     say("What was it about?")?;
-    command(&url, &["stats", "--group-by", "type"], "stats --group-by type").await?;
+    command(url, &["stats", "--group-by", "type"], "stats --group-by type").await?;
     say("One failed. What led to it, and what came of it?")?;
-    command(&url, &["show", "16"], "show 16").await?;
+    command(url, &["show", "16"], "show 16").await?;
     say("The life of one task, again from the beginning:")?;
     let replay = ["replay", "--stream", "task-examples"];
-    command(&url, &replay, "replay --stream task-examples").await?;
+    command(url, &replay, "replay --stream task-examples").await?;
 
     say("Whatever else you want to know is folded from that log. Where do the tasks stand?")?;
-    command(&url, &["tasks"], "tasks").await?;
+    command(url, &["tasks"], "tasks").await?;
     say("Who was doing what in the middle of it, at position 15?")?;
-    command(&url, &["fleet", "--at", "15"], "fleet --at 15").await?;
+    command(url, &["fleet", "--at", "15"], "fleet --at 15").await?;
     say("Which events made the task what it is?")?;
     let blame = ["blame", "task-examples", "status", "--all"];
-    command(&url, &blame, "blame task-examples status --all").await?;
+    command(url, &blame, "blame task-examples status --all").await?;
 
     say("A snapshot is a value remembered at a position:")?;
     let save = ["snapshot", "save", "summary", r#"{"completed":2,"open":1}"#];
-    command(&url, &save, r#"snapshot save summary '{"completed":2,"open":1}'"#).await?;
-    command(&url, &["snapshot", "show", "summary"], "snapshot show summary").await?;
+    command(url, &save, r#"snapshot save summary '{"completed":2,"open":1}'"#).await?;
+    command(url, &["snapshot", "show", "summary"], "snapshot show summary").await?;
 
     say("Following is reading, and then waiting for more. Here somebody finishes the job while we look:")?;
-    follow(&url).await?;
+    follow(url).await?;
     say("That is all there is: a log, and a position in it. Now yours:")?;
     let mut out = stdout();
     writeln!(out, "  factlog append task-1 task:created '{{\"title\":\"Try factlog\"}}'")?;

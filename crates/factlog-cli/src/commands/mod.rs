@@ -150,7 +150,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Retention(args) => retention::run(&context, args).await,
         Command::Archive(args) => archive::run(&context, args).await,
         Command::Config(args) => config::run(&context, &args),
-        Command::Demo => demo::run().await,
+        Command::Demo => demo::run(cli.store.as_deref()).await,
         Command::Completions(_) | Command::Docs { .. } | Command::Hook(_) => Ok(()),
     }
 }

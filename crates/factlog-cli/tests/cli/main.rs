@@ -20,6 +20,7 @@ mod hook;
 mod hooks;
 mod import;
 mod pipes;
+mod postgres;
 mod read;
 mod refusing;
 mod retention;
