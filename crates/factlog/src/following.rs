@@ -11,7 +11,11 @@ use tokio::sync::watch;
 use crate::limits::{FOLLOWER_SAVE_EVENTS_MAX, FOLLOWER_SAVE_MS};
 use crate::log::Inner;
 use crate::paged::{Buffer, Paged, Source};
-use crate::{Error, ErrorKind, Event, Filter, Json, Keep, Position, Result, Revision, Snapshot};
+use crate::{Error, ErrorKind, Event, Filter, Json, Keep, Page, Position, Result, Revision, Snapshot};
+
+/// A follower looks again after this long for a store that is away; then after twice as long each time.
+const AWAY_PAUSE: Duration = Duration::from_millis(100);
+const AWAY_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What stands before the name of a follower in the key of its place.
 pub(crate) const FOLLOWERS: &str = "follower/";
@@ -114,13 +118,28 @@ impl Pager {
         loop {
             // The head is looked at before the page is read: what comes in between wakes the wait below.
             let head = *self.head.borrow_and_update();
-            let page = self.log.tail.page(&*self.log.store, &self.filter, self.cursor, head).await?;
+            let page = self.page(head).await?;
             self.cursor = page.next.max(self.cursor);
             if !page.events.is_empty() {
                 return Ok(Some(page.events.into()));
             }
             if !page.more {
                 return Ok(None);
+            }
+        }
+    }
+
+    /// A page, whenever there is one: a store that is away for a while makes a follower late, and does not end it.
+    async fn page(&self, head: Position) -> Result<Page> {
+        let mut pause = AWAY_PAUSE;
+        loop {
+            match self.log.tail.page(&*self.log.store, &self.filter, self.cursor, head).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    tracing::warn!(%error, "following waits for the store");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(AWAY_PAUSE_MAX);
+                }
+                page => return page,
             }
         }
     }
@@ -196,10 +215,23 @@ impl Durable {
             let quiet = Duration::from_millis(FOLLOWER_SAVE_MS).saturating_sub(self.saved_at.elapsed());
             return match tokio::time::timeout(quiet, pager.wait()).await {
                 Ok(waited) => waited,
-                Err(_) => self.save(&pager.log).await,
+                Err(_) => self.save_later(&pager.log).await,
             };
         }
         pager.wait().await
+    }
+
+    /// Saves the place, or leaves it for the next time while the store is away: what was done then comes once more at worst.
+    async fn save_later(&mut self, log: &Inner) -> Result<()> {
+        match self.save(log).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                tracing::warn!(%error, "the place of a follower is saved later");
+                self.unsaved = 0;
+                self.saved_at = Instant::now();
+                Ok(())
+            }
+            saved => saved,
+        }
     }
 
     pub(crate) async fn save(&mut self, log: &Inner) -> Result<()> {
@@ -251,7 +283,7 @@ impl Source for FollowSource {
             self.started = true;
         }
         if let Some(durable) = self.durable.as_mut().filter(|durable| durable.due()) {
-            durable.save(&self.pager.log).await?;
+            durable.save_later(&self.pager.log).await?;
         }
         if !rest.is_empty() {
             return Ok(Some(rest));

@@ -49,6 +49,15 @@ struct Asked {
     /// Candidates that are looked at.
     wanted: usize,
     plan: Plan,
+    /// The types were looked up when the log ended here: of what came since, some may be of others.
+    types_through: Option<Position>,
+}
+
+/// The types to look for, and where the log ended when they were all there were.
+#[derive(Default)]
+struct Types {
+    names: Option<Vec<String>>,
+    through: Option<Position>,
 }
 
 /// The newest position.
@@ -89,7 +98,7 @@ pub(super) async fn page(pool: &Pool, read: &Read) -> Result<Page> {
 pub(super) async fn page_on(client: &Client, names: &Names, read: &Read) -> Result<Page, Failed> {
     let exact = read.filter.types.iter().map(|pattern| pattern.exact().map(str::to_owned));
     let types = exact.collect::<Option<Vec<String>>>().filter(|types| types.len() <= KEYS_MAX);
-    let asked = ask(names, read, types, read.limit);
+    let asked = ask(names, read, Types { names: types, through: None }, read.limit);
     Ok(Filling::of(client, read, &asked).await?.page(read, &asked))
 }
 
@@ -109,10 +118,11 @@ async fn narrowed<'a>(pool: &Pool, read: &'a Read) -> Result<Cow<'a, Read>> {
 }
 
 /// The types that the filter's patterns stand for, where they are few enough to be keys.
-async fn types_of(pool: &Pool, filter: &Filter) -> Result<Option<Vec<String>>> {
+async fn types_of(pool: &Pool, filter: &Filter) -> Result<Types> {
     let patterns = like(&filter.types);
     let exact = filter.types.iter().filter_map(|pattern| pattern.exact().map(str::to_owned));
     let mut types: Vec<String> = exact.collect();
+    let mut through = None;
     let is_found_otherwise =
         !filter.ids.is_empty() || !filter.streams.is_empty() || !filter.categories.is_empty();
     if !patterns.is_empty() && !is_found_otherwise {
@@ -123,7 +133,9 @@ async fn types_of(pool: &Pool, filter: &Filter) -> Result<Option<Vec<String>>> {
                        SELECT (SELECT e.type FROM {events} e WHERE e.type > each.type ORDER BY e.type LIMIT 1), n + 1
                        FROM each WHERE each.type IS NOT NULL AND n < $2
                    )
-                   SELECT max(n), array_agg(type) FILTER (WHERE type LIKE ANY ($1)), count(type) FROM each";
+                   SELECT max(n), array_agg(type) FILTER (WHERE type LIKE ANY ($1)), count(type),
+                       (SELECT coalesce(max(position), 0) FROM {events})
+                   FROM each";
         let request = Request::new(pool.options.names.sql(sql))
             .with(patterns, Type::TEXT_ARRAY)
             .with(TYPES_MAX as i32, Type::INT4);
@@ -133,13 +145,15 @@ async fn types_of(pool: &Pool, filter: &Filter) -> Result<Option<Vec<String>>> {
         let known: i64 = column(&row, 2)?;
         let found = found.unwrap_or_default();
         if i64::from(looked_at.unwrap_or(0)) >= TYPES_MAX || found.len() as i64 == known {
-            return Ok(None);
+            return Ok(Types::default());
         }
+        through = Some(position(column(&row, 3)?));
         types.extend(found);
         types.sort_unstable();
         types.dedup();
     }
-    Ok((types.len() <= KEYS_MAX).then_some(types))
+    let names = (types.len() <= KEYS_MAX).then_some(types);
+    Ok(Types { through: through.filter(|_| names.is_some()), names })
 }
 
 fn plan(filter: &Filter, types: Option<Vec<String>>, request: &mut Request) -> Plan {
@@ -180,7 +194,7 @@ fn plan(filter: &Filter, types: Option<Vec<String>>, request: &mut Request) -> P
     }
 }
 
-fn ask(names: &Names, read: &Read, types: Option<Vec<String>>, limit: usize) -> Asked {
+fn ask(names: &Names, read: &Read, types: Types, limit: usize) -> Asked {
     let mut request = Request::default();
     let is_backwards = matches!(read.cursor, Cursor::Before(_));
     let order = if is_backwards { "DESC" } else { "ASC" };
@@ -190,7 +204,12 @@ fn ask(names: &Names, read: &Read, types: Option<Vec<String>>, limit: usize) -> 
     let from = request.bind(number(read.cursor.position().min(beyond)), Type::INT8);
     let window = if is_backwards { format!("< {from}") } else { format!("> {from}") };
     let condition = Condition::of(&read.filter, names, &mut request);
-    let plan = plan(&read.filter, types, &mut request);
+    let types_through = types.through;
+    let window = match types_through {
+        Some(through) => format!("{window} AND position <= {}", request.bind(number(through), Type::INT8)),
+        None => window,
+    };
+    let plan = plan(&read.filter, types.names, &mut request);
     let wanted = match &plan {
         Plan::Keys { is_all: true, .. } | Plan::Next if condition.is_exact => limit,
         _ => (limit * 4).clamp(CANDIDATES_MIN, CANDIDATES_MAX),
@@ -233,7 +252,7 @@ fn ask(names: &Names, read: &Read, types: Option<Vec<String>>, limit: usize) -> 
          UNION ALL
          (SELECT NULL, NULL, NULL, NULL, {COLUMNS} FROM {source}{and} ORDER BY e.position {order} LIMIT {limit})"
     );
-    Asked { request, limit, wanted, plan }
+    Asked { request, limit, wanted, plan, types_through }
 }
 
 /// Columns before those of an event.
@@ -317,7 +336,10 @@ impl Filling {
         if self.is_full {
             return Page { events: self.events, next: self.next, more: true };
         }
-        let end = self.end(read, asked);
+        let end = self.end(read, asked).or_else(|| match (asked.types_through, read.cursor) {
+            (Some(through), Cursor::After(from)) if through < self.head => Some(through.max(from)),
+            _ => None,
+        });
         let next = end.unwrap_or(match read.cursor {
             Cursor::After(position) => self.head.max(position).max(self.next),
             Cursor::Before(_) => Position::START,
