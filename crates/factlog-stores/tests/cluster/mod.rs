@@ -131,6 +131,11 @@ impl Cluster {
         server.wait();
     }
 
+    /// Ends one process of the server at once; the server then sends all its clients away, and recovers.
+    pub(crate) fn kill_backend(&self, process: i32) {
+        signal("KILL", &[&process.to_string()]);
+    }
+
     /// Shuts the server down in good order: its clients are sent away, everything is written.
     pub(crate) fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {

@@ -4,6 +4,7 @@
 
 use factlog_stores::PostgresOptions;
 use factlog_stores::postgres::Migrations;
+use tokio_postgres::{Client, NoTls};
 
 /// A log of one test, in a schema of its own.
 pub(crate) struct Log {
@@ -30,13 +31,37 @@ impl Log {
             eprintln!("skipped: {variable} names no server; `cargo xtask postgres` starts one");
             return None;
         };
-        let schema = format!("t{}", uuid::Uuid::now_v7().simple());
-        Some(Self { url: format!("{server}?schema={schema}&retry_delay_ms=50") })
+        Some(Self::new(&server))
+    }
+
+    /// A new one at a server of the test's own.
+    pub(crate) fn new(server: &str) -> Self {
+        Self { url: format!("{server}?schema={}&retry_delay_ms=50", unique()) }
     }
 
     /// Its URL.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Its URL with further settings, such as `attempts=1`.
+    pub(crate) fn with(&self, settings: &str) -> String {
+        format!("{}&{settings}", self.url)
+    }
+
+    /// The same log by another way to its server.
+    pub(crate) fn by(&self, server: &str) -> Self {
+        Self { url: self.url.replacen(self.server(), server, 1) }
+    }
+
+    /// Where its server is.
+    pub(crate) fn server(&self) -> &str {
+        self.url.split('?').next().unwrap_or_default()
+    }
+
+    /// Where its tables are.
+    pub(crate) fn schema(&self) -> String {
+        self.options().names.schema().to_owned()
     }
 
     /// Its options.
@@ -49,4 +74,20 @@ impl Log {
         let migrations = Migrations::of(self.options()).await.expect("the server");
         migrations.down(0).await.expect("the way down");
     }
+}
+
+/// A name that no other test has.
+pub(crate) fn unique() -> String {
+    format!("t{}", uuid::Uuid::now_v7().simple())
+}
+
+/// A connection of the test's own, beside those of the store.
+pub(crate) async fn session(server: &str) -> Client {
+    try_session(server).await.expect("the server answers")
+}
+
+pub(crate) async fn try_session(server: &str) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(server, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
 }
