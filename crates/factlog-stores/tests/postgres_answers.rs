@@ -23,7 +23,7 @@ use proxy::{Fate, Proxy, seed};
 use told::{Told, ids};
 
 /// So many requests get through; the next one does not.
-const REQUESTS_MAX: u32 = 6;
+const REQUESTS_MAX: u32 = 9;
 const WRITERS: u64 = 6;
 const TURNS: u64 = 25;
 
@@ -36,6 +36,7 @@ struct Breaking {
 
 impl Breaking {
     async fn open(log: &Log) -> Self {
+        open(log.url(), Open::Create).await.unwrap().close().await.unwrap();
         let breaks = Arc::new(AtomicU64::new(0));
         let random = Mutex::new(fastrand::Rng::with_seed(seed()));
         let counted = Arc::clone(&breaks);
@@ -53,7 +54,7 @@ impl Breaking {
         })
         .await;
         let url = log.by(proxy.url()).with("attempts=200&retry_delay_ms=0");
-        Self { log: open(&url, Open::Create).await.unwrap(), breaks, _proxy: proxy }
+        Self { log: open(&url, Open::Existing).await.unwrap(), breaks, _proxy: proxy }
     }
 
     /// Ends it; connections have broken, or nothing was tested.
