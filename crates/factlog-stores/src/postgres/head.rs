@@ -60,7 +60,8 @@ pub(super) async fn watch(shared: Arc<Shared>) {
     let mut hears_hints = false;
     loop {
         if listener.is_none() && shared.pool.options.hints {
-            listener = listen(&shared.pool).await.ok();
+            let patience = shared.pool.options.connect_timeout();
+            listener = timeout(patience, listen(&shared.pool)).await.ok().and_then(Result::ok);
         }
         match query_once(&shared.pool).await {
             Ok(newest) => shared.publish(newest),

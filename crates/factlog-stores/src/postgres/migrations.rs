@@ -1,6 +1,6 @@
 //! The tables' versions: numbered, up and down, each step whole or not at all, one process at a time.
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{ClientWrapper, Object};
 use factlog::{Error, Result, Timestamp};
 use tokio_postgres::types::Type;
 
@@ -155,7 +155,7 @@ impl Migrations {
             connection.batch_execute("COMMIT").await?;
             Ok(gone)
         };
-        finish(&self.pool, &connection, done.await)
+        done.await.map_err(|error| self.pool.failed(error).into())
     }
 }
 
@@ -244,7 +244,7 @@ pub(super) async fn up(pool: &Pool, to: u32) -> Result<Vec<u32>> {
         connection.batch_execute("COMMIT").await?;
         Ok(taken)
     };
-    finish(pool, &connection, done.await)
+    done.await.map_err(|error| pool.failed(error).into())
 }
 
 /// Which steps were taken, and what was made for them.
@@ -257,9 +257,10 @@ CREATE TABLE IF NOT EXISTS {migrations} (
 );
 CREATE TABLE IF NOT EXISTS {migrations_made} (value text PRIMARY KEY);";
 
-/// A transaction that holds the migrations' lock; without its end it is undone with its connection.
-async fn begin(pool: &Pool, names: &Names) -> Result<Object> {
-    let connection = pool.get().await?;
+/// A transaction that holds the migrations' lock, on a connection that nobody uses after it: without its end it is undone
+/// with that.
+async fn begin(pool: &Pool, names: &Names) -> Result<ClientWrapper> {
+    let connection = Object::take(pool.get().await?);
     let begun = async {
         connection.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         let lock = Request::new("SELECT pg_advisory_xact_lock($1, hashtext($2))")
@@ -269,17 +270,6 @@ async fn begin(pool: &Pool, names: &Names) -> Result<Object> {
     };
     match begun.await {
         Ok(_) => Ok(connection),
-        Err(error) => {
-            drop(Object::take(connection));
-            Err(pool.failed(error).into())
-        }
+        Err(error) => Err(pool.failed(error).into()),
     }
-}
-
-fn finish(
-    pool: &Pool,
-    _connection: &Object,
-    done: Result<Vec<u32>, tokio_postgres::Error>,
-) -> Result<Vec<u32>> {
-    done.map_err(|error| pool.failed(error).into())
 }

@@ -135,6 +135,12 @@ impl PostgresOptions {
         Ok(options)
     }
 
+    /// How long to wait for a connection, on whichever of its hosts.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        let of_each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+        of_each * u32::try_from(self.config.get_hosts().len().max(1)).unwrap_or(1)
+    }
+
     fn of(config: Config) -> Self {
         Self {
             config,

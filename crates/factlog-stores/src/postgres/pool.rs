@@ -7,7 +7,6 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use factlog::limits::PAGE_BYTES_MAX;
 use factlog::{Connections, Error, Result};
-use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use tokio_postgres::{CancelToken, Client, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -54,6 +53,8 @@ impl Pool {
         let connections = deadpool_postgres::Pool::builder(manager)
             .max_size(options.pool_max)
             .wait_timeout(Some(options.request_timeout))
+            // A server that hangs takes connections all the same, and says nothing.
+            .create_timeout(Some(options.connect_timeout()))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|cause| Error::stopped(format!("no pool of connections: {cause}")))?;
@@ -80,6 +81,7 @@ impl Pool {
                         .with_hint("a larger ?pool_max=N (up to 50), or fewer readers at once"),
                 )
             }
+            PoolError::Timeout(TimeoutType::Create) => self.silent(self.options.connect_timeout()),
             PoolError::Closed => Lost::Never(Error::stopped("the log is closed")),
             other => Lost::Connection(Error::unavailable(format!("{}: {other}", self.place))),
         })
@@ -93,28 +95,36 @@ impl Pool {
 
     /// Asks on this connection, and gives it back; one that broke or took too long is not used again.
     pub(super) async fn on(&self, connection: Object, request: &Request) -> Result<(Vec<Row>, Object), Lost> {
-        let asked = timeout(self.options.request_timeout, request.on(&connection)).await;
-        self.asked(connection, asked.map(|asked| asked.map_err(Failed::from)))
+        let rows = self.in_time(&connection, request.on(&connection)).await;
+        self.kept(connection, rows)
     }
 
     /// What came of a request on this connection; after an error it is not used again.
-    pub(super) fn asked<T>(
-        &self,
-        connection: Object,
-        asked: Result<Result<T, Failed>, Elapsed>,
-    ) -> Result<(T, Object), Lost> {
+    pub(super) fn kept<T>(&self, connection: Object, asked: Result<T, Lost>) -> Result<(T, Object), Lost> {
         match asked {
-            Ok(Ok(answer)) => {
-                self.works();
-                Ok((answer, connection))
-            }
-            Ok(Err(failed)) => {
+            Ok(answer) => Ok((answer, connection)),
+            Err(lost) => {
                 // It may stand in a transaction.
                 drop(Object::take(connection));
-                Err(self.lost(failed))
+                Err(lost)
             }
+        }
+    }
+
+    /// Waits for what is asked on a connection, as long as a request may take.
+    pub(super) async fn in_time<T, E: Into<Failed>>(
+        &self,
+        client: &Client,
+        asked: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Lost> {
+        match timeout(self.options.request_timeout, asked).await {
+            Ok(Ok(answer)) => {
+                self.works();
+                Ok(answer)
+            }
+            Ok(Err(failed)) => Err(self.lost(failed.into())),
             Err(_) => {
-                self.cancel(Object::take(connection).cancel_token());
+                self.cancel(client.cancel_token());
                 let after = self.options.request_timeout.as_millis();
                 Err(Lost::Connection(
                     Error::unavailable(format!("{}: no answer within {after} ms", self.place))
@@ -122,6 +132,16 @@ impl Pool {
                 ))
             }
         }
+    }
+
+    /// A server that takes connections and says nothing.
+    pub(super) fn silent(&self, after: Duration) -> Lost {
+        self.is_away();
+        let after = after.as_millis();
+        Lost::Connection(
+            Error::unavailable(format!("{}: no connection within {after} ms", self.place))
+                .with_hint("is the server running, or does it hang? ?connect_timeout=SECONDS waits longer"),
+        )
     }
 
     /// Asks, and asks again when the connection breaks: for what changes nothing when it is done twice.
@@ -168,11 +188,15 @@ impl Pool {
         let is_of_the_data = super::error::is_of_the_data(&error);
         let error = told(&self.place, &self.options.names, error);
         if is_lost {
-            self.connected.store(false, Ordering::Relaxed);
-            self.was_lost.store(true, Ordering::Relaxed);
+            self.is_away();
             return Lost::Connection(error);
         }
         if is_of_the_data { Lost::Data(error) } else { Lost::Never(error) }
+    }
+
+    fn is_away(&self) {
+        self.connected.store(false, Ordering::Relaxed);
+        self.was_lost.store(true, Ordering::Relaxed);
     }
 
     fn works(&self) {

@@ -1,6 +1,7 @@
 //! One page in one statement: candidates from the best index, the filter in SQL, and the filter itself as the judge of what comes.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -8,7 +9,6 @@ use deadpool_postgres::Object;
 use factlog::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, PAGE_SCAN_EVENTS_MAX, POSITION_MAX};
 use factlog::{Cursor, Event, Filter, Page, Position, Read, Result};
 use futures_util::TryStreamExt;
-use tokio::time::timeout;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
@@ -41,6 +41,15 @@ enum Plan {
     Scan,
 }
 
+/// The types that a filter's patterns stand for.
+#[derive(Default)]
+struct Types {
+    /// None where they are too many to be keys.
+    keys: Option<Vec<String>>,
+    /// The newest position when they were looked up: behind it there may be others. None where that does not matter.
+    known_to: Option<Position>,
+}
+
 /// A page being asked for.
 struct Asked {
     request: Request,
@@ -49,15 +58,6 @@ struct Asked {
     /// Candidates that are looked at.
     wanted: usize,
     plan: Plan,
-    /// The types were looked up when the log ended here: of what came since, some may be of others.
-    types_through: Option<Position>,
-}
-
-/// The types to look for, and where the log ended when they were all there were.
-#[derive(Default)]
-struct Types {
-    names: Option<Vec<String>>,
-    through: Option<Position>,
 }
 
 /// The newest position.
@@ -80,8 +80,8 @@ pub(super) async fn page(pool: &Pool, read: &Read) -> Result<Page> {
                 continue;
             }
         };
-        let filling = timeout(pool.options.request_timeout, Filling::of(&connection, &read, &asked)).await;
-        match pool.asked(connection, filling) {
+        let filling = pool.in_time(&connection, Filling::of(&connection, &read, &asked)).await;
+        match pool.kept(connection, filling) {
             Ok((filling, connection)) => {
                 pool.rows_were(filling.rows, filling.row_bytes);
                 if filling.leaves_much(&asked) {
@@ -98,7 +98,7 @@ pub(super) async fn page(pool: &Pool, read: &Read) -> Result<Page> {
 pub(super) async fn page_on(client: &Client, names: &Names, read: &Read) -> Result<Page, Failed> {
     let exact = read.filter.types.iter().map(|pattern| pattern.exact().map(str::to_owned));
     let types = exact.collect::<Option<Vec<String>>>().filter(|types| types.len() <= KEYS_MAX);
-    let asked = ask(names, read, Types { names: types, through: None }, read.limit);
+    let asked = ask(names, read, Types { keys: types, known_to: None }, read.limit);
     Ok(Filling::of(client, read, &asked).await?.page(read, &asked))
 }
 
@@ -122,7 +122,7 @@ async fn types_of(pool: &Pool, filter: &Filter) -> Result<Types> {
     let patterns = like(&filter.types);
     let exact = filter.types.iter().filter_map(|pattern| pattern.exact().map(str::to_owned));
     let mut types: Vec<String> = exact.collect();
-    let mut through = None;
+    let mut known_to = None;
     let is_found_otherwise =
         !filter.ids.is_empty() || !filter.streams.is_empty() || !filter.categories.is_empty();
     if !patterns.is_empty() && !is_found_otherwise {
@@ -134,8 +134,7 @@ async fn types_of(pool: &Pool, filter: &Filter) -> Result<Types> {
                        FROM each WHERE each.type IS NOT NULL AND n < $2
                    )
                    SELECT max(n), array_agg(type) FILTER (WHERE type LIKE ANY ($1)), count(type),
-                       (SELECT coalesce(max(position), 0) FROM {events})
-                   FROM each";
+                       (SELECT coalesce(max(position), 0) FROM {events}) FROM each";
         let request = Request::new(pool.options.names.sql(sql))
             .with(patterns, Type::TEXT_ARRAY)
             .with(TYPES_MAX as i32, Type::INT4);
@@ -147,13 +146,15 @@ async fn types_of(pool: &Pool, filter: &Filter) -> Result<Types> {
         if i64::from(looked_at.unwrap_or(0)) >= TYPES_MAX || found.len() as i64 == known {
             return Ok(Types::default());
         }
-        through = Some(position(column(&row, 3)?));
+        known_to = Some(position(column(&row, 3)?));
         types.extend(found);
         types.sort_unstable();
         types.dedup();
     }
-    let names = (types.len() <= KEYS_MAX).then_some(types);
-    Ok(Types { through: through.filter(|_| names.is_some()), names })
+    if types.len() > KEYS_MAX {
+        return Ok(Types::default());
+    }
+    Ok(Types { keys: Some(types), known_to })
 }
 
 fn plan(filter: &Filter, types: Option<Vec<String>>, request: &mut Request) -> Plan {
@@ -202,20 +203,20 @@ fn ask(names: &Names, read: &Read, types: Types, limit: usize) -> Asked {
     // Behind all positions, and yet a number that can be added to.
     let beyond = Position(POSITION_MAX + 1);
     let from = request.bind(number(read.cursor.position().min(beyond)), Type::INT8);
-    let window = if is_backwards { format!("< {from}") } else { format!("> {from}") };
+    let mut window = if is_backwards { format!("< {from}") } else { format!("> {from}") };
+    let events = names.sql("{events}");
+    let mut head = format!("(SELECT coalesce(max(position), 0) FROM {events})");
+    if let Some(known_to) = types.known_to {
+        let known_to = request.bind(number(known_to), Type::INT8);
+        head = format!("least({head}, {known_to})");
+        let _ = write!(window, " AND position <= {known_to}");
+    }
     let condition = Condition::of(&read.filter, names, &mut request);
-    let types_through = types.through;
-    let window = match types_through {
-        Some(through) => format!("{window} AND position <= {}", request.bind(number(through), Type::INT8)),
-        None => window,
-    };
-    let plan = plan(&read.filter, types.names, &mut request);
+    let plan = plan(&read.filter, types.keys, &mut request);
     let wanted = match &plan {
         Plan::Keys { is_all: true, .. } | Plan::Next if condition.is_exact => limit,
         _ => (limit * 4).clamp(CANDIDATES_MIN, CANDIDATES_MAX),
     };
-    let events = names.sql("{events}");
-    let head = format!("(SELECT coalesce(max(position), 0) FROM {events})");
     let (candidates, seen) = match &plan {
         Plan::Keys { column, values, .. } => (
             format!(
@@ -252,7 +253,7 @@ fn ask(names: &Names, read: &Read, types: Types, limit: usize) -> Asked {
          UNION ALL
          (SELECT NULL, NULL, NULL, NULL, {COLUMNS} FROM {source}{and} ORDER BY e.position {order} LIMIT {limit})"
     );
-    Asked { request, limit, wanted, plan, types_through }
+    Asked { request, limit, wanted, plan }
 }
 
 /// Columns before those of an event.
@@ -336,10 +337,7 @@ impl Filling {
         if self.is_full {
             return Page { events: self.events, next: self.next, more: true };
         }
-        let end = self.end(read, asked).or_else(|| match (asked.types_through, read.cursor) {
-            (Some(through), Cursor::After(from)) if through < self.head => Some(through.max(from)),
-            _ => None,
-        });
+        let end = self.end(read, asked);
         let next = end.unwrap_or(match read.cursor {
             Cursor::After(position) => self.head.max(position).max(self.next),
             Cursor::Before(_) => Position::START,

@@ -2,6 +2,7 @@
 
 use factlog::admission::{self, Admission};
 use factlog::{Batch, Error, Position, Read, Removal, Removed, Result, Timestamp};
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::condition::Condition;
@@ -125,8 +126,9 @@ impl PostgresStore {
         let count = column::<i64>(row, 0).map_err(Lost::Never)? as u64;
         let newest = position(column::<Option<i64>>(row, 1).map_err(Lost::Never)?.unwrap_or_default());
         if let Some((batch, count)) = said {
-            let judged = transaction::facts(transaction.client()?, names, batch, Position::START).await;
-            let mut facts = judged.map_err(|failed| pool.lost(failed))?;
+            let look =
+                async |client: &Client| transaction::facts(client, names, batch, Position::START).await;
+            let mut facts = transaction.within(look).await?;
             if let Ok(Admission::Repeated(appended)) = admission::admit(batch, &mut facts, Timestamp::now()) {
                 // The try before has done it.
                 return Ok(Removed { count: *count, position: Some(appended.last()) });
@@ -137,8 +139,8 @@ impl PostgresStore {
         }
         let batch = Batch::of_removal(&part.removal, newest, count).map_err(Lost::Never)?;
         let (batch, _) = said.insert((batch, count));
-        let appended = transaction::append(transaction.client()?, names, batch, Position::START).await;
-        let appended = appended.map_err(|failed| pool.lost(failed))?;
+        let say = async |client: &Client| transaction::append(client, names, batch, Position::START).await;
+        let appended = transaction.within(say).await?;
         let request =
             Request::new(names.sql("SELECT {take_out}($1)")).with(part.positions.clone(), Type::INT8_ARRAY);
         transaction.ask(&request).await?;

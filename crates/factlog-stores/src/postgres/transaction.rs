@@ -32,16 +32,24 @@ impl<'a> Transaction<'a> {
         Ok(begun)
     }
 
+    /// Whoever gives up waiting drops the transaction as well: its connection, which would be used by others, stays in it.
     pub(super) async fn ask(&mut self, request: &Request) -> Result<Vec<Row>, Lost> {
-        let connection = self.connection.take().ok_or_else(ended)?;
-        let (rows, connection) = self.pool.on(connection, request).await?;
-        self.connection = Some(connection);
-        Ok(rows)
+        let client = self.client()?;
+        self.pool.in_time(client, request.on(client)).await
+    }
+
+    /// Does what takes several statements.
+    pub(super) async fn within<T>(
+        &self,
+        done: impl AsyncFnOnce(&Client) -> Result<T, Failed>,
+    ) -> Result<T, Lost> {
+        let client = self.client()?;
+        self.pool.in_time(client, done(client)).await
     }
 
     async fn simple(&mut self, sql: &str) -> Result<(), Lost> {
-        let connection = self.connection.as_ref().ok_or_else(ended)?;
-        connection.batch_execute(sql).await.map_err(|error| self.pool.failed(error))
+        let client = self.client()?;
+        self.pool.in_time(client, client.batch_execute(sql)).await
     }
 
     pub(super) async fn commit(mut self) -> Result<(), Lost> {
@@ -51,7 +59,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// The connection, while it stands in the transaction.
-    pub(super) fn client(&self) -> Result<&Client, Lost> {
+    fn client(&self) -> Result<&Client, Lost> {
         self.connection.as_ref().map(|connection| &***connection).ok_or_else(ended)
     }
 }

@@ -8,6 +8,7 @@ use factlog::admission::{self, Admission};
 use factlog::limits::GROUP_BYTES_MAX;
 use factlog::{Appended, Batch, Error, ErrorKind, EventId, Position, Result, Stamps, Timestamp};
 use tokio::sync::{mpsc, oneshot};
+use tokio_postgres::Client;
 
 use super::facts::{Facts, Questions};
 use super::group::{self, Fate, Hints};
@@ -228,8 +229,8 @@ impl Writer {
             let done = async {
                 let transaction = Transaction::begin(pool).await?;
                 let names = &pool.options.names;
-                let appended = transaction::append(transaction.client()?, names, batch, clear_to).await;
-                let appended = appended.map_err(|failed| pool.lost(failed))?;
+                let append = async |client: &Client| transaction::append(client, names, batch, clear_to).await;
+                let appended = transaction.within(append).await?;
                 transaction.commit().await?;
                 Ok(appended)
             };

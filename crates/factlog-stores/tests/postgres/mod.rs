@@ -64,6 +64,12 @@ impl Log {
         self.options().names.schema().to_owned()
     }
 
+    /// What takes the log's lock, and holds it up to the end of the transaction.
+    pub(crate) fn lock(&self) -> String {
+        let schema = self.schema();
+        format!("SELECT pg_advisory_xact_lock(x'66616374'::integer, ('{schema}.events'::regclass::oid::bigint & 2147483647)::integer)")
+    }
+
     /// Its options.
     pub(crate) fn options(&self) -> PostgresOptions {
         PostgresOptions::new(&self.url).expect("a URL")
