@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use factlog::{
-    Batch, Condition, ErrorKind, EventLog, Expect, Filter, Json, Keep, NewEvent, Position, REMOVED_TYPE, Removal,
-    Revision, Snapshot, Version,
+    Batch, Condition, ErrorKind, EventLog, Expect, Filter, Json, Keep, NewEvent, Position, REMOVED_TYPE,
+    Removal, Revision, Snapshot, Version,
 };
 use factlog_stores::{Open, open};
 use serde_json::json;
@@ -81,7 +81,8 @@ async fn write(log: EventLog, writer: u64, told: Arc<Told>) {
         if turn % 2 == 0 {
             events.push(event(shared));
         }
-        let batch = Batch::new(events).unwrap().expect(own.parse().unwrap(), Expect::Version(version)).unwrap();
+        let batch =
+            Batch::new(events).unwrap().expect(own.parse().unwrap(), Expect::Version(version)).unwrap();
         let batch = if turn % 5 == 0 {
             // Nobody else writes there, so that it holds; it is another way to the tables.
             let filter = Filter::stream(own.parse().unwrap());
@@ -133,7 +134,8 @@ async fn a_batch_that_excludes_its_own_like_is_not_refused_for_its_own_sake() {
         assert_eq!(last, Position(turn));
         let event = NewEvent::new("seat-1", "seat:taken", json!({"by": "somebody else"})).unwrap();
         let too_late = Batch::new(vec![event]).unwrap();
-        let before = Condition::NoneSince { filter: Filter::types(["seat:*"]).unwrap(), after: Position(turn - 1) };
+        let before =
+            Condition::NoneSince { filter: Filter::types(["seat:*"]).unwrap(), after: Position(turn - 1) };
         let refused = breaking.log.append(too_late.condition(before).unwrap()).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused:?}");
     }

@@ -108,7 +108,8 @@ async fn a_removal_that_is_given_up_takes_no_acknowledged_event_with_it() {
 async fn a_server_that_takes_connections_and_says_nothing_is_unavailable_soon() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
-    let url = format!("postgres://factlog@127.0.0.1:{port}/postgres?connect_timeout=1&attempts=2&retry_delay_ms=0");
+    let url =
+        format!("postgres://factlog@127.0.0.1:{port}/postgres?connect_timeout=1&attempts=2&retry_delay_ms=0");
     let opened = timeout(SOON, open(&url, Open::Existing)).await.expect("it waits for ever");
     let error = opened.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
@@ -124,9 +125,11 @@ async fn a_batch_with_conditions_on_a_connection_that_stands_still_is_given_up_a
         let (proxy, mut held) = holding(&log, text).await;
         let settings = "request_timeout_ms=400&attempts=1&health_interval_ms=0&hints=off";
         let events = open(&log.by(proxy.url()).with(settings), Open::Existing).await.unwrap();
-        let none = Condition::NoneSince { filter: Filter::types(["task:closed"]).unwrap(), after: Position::START };
+        let none =
+            Condition::NoneSince { filter: Filter::types(["task:closed"]).unwrap(), after: Position::START };
         let batch = Batch::new(vec![event("task:closed")]).unwrap().condition(none).unwrap();
-        let given_up = timeout(SOON, events.append(batch.clone())).await.expect("it waits for ever").unwrap_err();
+        let given_up =
+            timeout(SOON, events.append(batch.clone())).await.expect("it waits for ever").unwrap_err();
         assert_eq!(given_up.kind(), ErrorKind::Unavailable, "{text}: {given_up:?}");
         timeout(PATIENCE, held.recv()).await.unwrap().expect("it was held").send(()).unwrap();
         // Again with the same ids, as the hint says.

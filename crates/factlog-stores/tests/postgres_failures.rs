@@ -73,7 +73,11 @@ async fn an_append_that_is_committed_late_is_skipped_by_readers_of_a_sequence_an
     insert(&quick, "early").await;
     assert_eq!(read(0).await, [2], "a reader sees what is committed, and goes on after it");
     late.commit().await.unwrap();
-    assert_eq!(read(2).await, [0_i64; 0], "the row at position 1 is there, and this reader will never see it");
+    assert_eq!(
+        read(2).await,
+        [0_i64; 0],
+        "the row at position 1 is there, and this reader will never see it"
+    );
 
     let mut late = slow.transaction().await.unwrap();
     store.append_in(&mut late, batch("late-1", 1)).await.unwrap();
@@ -199,7 +203,8 @@ async fn an_append_waits_for_the_disk_where_a_database_or_a_role_has_switched_th
     assert_eq!(client.query_one("SHOW synchronous_commit", &[]).await.unwrap().get::<_, &str>(0), "off");
 
     events.append(event("order-1", 1)).await.unwrap();
-    let since = factlog::Condition::NoneSince { filter: Filter::types(["order:paid"]).unwrap(), after: Position(1) };
+    let since =
+        factlog::Condition::NoneSince { filter: Filter::types(["order:paid"]).unwrap(), after: Position(1) };
     events.append(batch("order-1", 2).condition(since).unwrap()).await.unwrap();
     let mut transaction = client.transaction().await.unwrap();
     store.append_in(&mut transaction, batch("order-1", 3)).await.unwrap();
@@ -241,7 +246,8 @@ async fn appends_go_on_while_somebody_elses_notification_is_being_committed() {
     let stuck = tokio::spawn(async move {
         notifying.batch_execute("BEGIN; CREATE TABLE something (); NOTIFY somebody; COMMIT").await
     });
-    let held = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_database'::regclass
+    let held =
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_database'::regclass
                     AND objid = 0 AND mode = 'AccessExclusiveLock' AND granted)";
     until(&watching, held).await;
 

@@ -96,11 +96,11 @@ impl Pool {
     /// Asks on this connection, and gives it back; one that broke or took too long is not used again.
     pub(super) async fn on(&self, connection: Object, request: &Request) -> Result<(Vec<Row>, Object), Lost> {
         let rows = self.in_time(&connection, request.on(&connection)).await;
-        self.kept(connection, rows)
+        Self::kept(connection, rows)
     }
 
     /// What came of a request on this connection; after an error it is not used again.
-    pub(super) fn kept<T>(&self, connection: Object, asked: Result<T, Lost>) -> Result<(T, Object), Lost> {
+    pub(super) fn kept<T>(connection: Object, asked: Result<T, Lost>) -> Result<(T, Object), Lost> {
         match asked {
             Ok(answer) => Ok((answer, connection)),
             Err(lost) => {

@@ -81,7 +81,7 @@ pub(super) async fn page(pool: &Pool, read: &Read) -> Result<Page> {
             }
         };
         let filling = pool.in_time(&connection, Filling::of(&connection, &read, &asked)).await;
-        match pool.kept(connection, filling) {
+        match Pool::kept(connection, filling) {
             Ok((filling, connection)) => {
                 pool.rows_were(filling.rows, filling.row_bytes);
                 if filling.leaves_much(&asked) {

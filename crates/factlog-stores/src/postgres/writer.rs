@@ -229,7 +229,8 @@ impl Writer {
             let done = async {
                 let transaction = Transaction::begin(pool).await?;
                 let names = &pool.options.names;
-                let append = async |client: &Client| transaction::append(client, names, batch, clear_to).await;
+                let append =
+                    async |client: &Client| transaction::append(client, names, batch, clear_to).await;
                 let appended = transaction.within(append).await?;
                 transaction.commit().await?;
                 Ok(appended)

@@ -67,7 +67,9 @@ impl Log {
     /// What takes the log's lock, and holds it up to the end of the transaction.
     pub(crate) fn lock(&self) -> String {
         let schema = self.schema();
-        format!("SELECT pg_advisory_xact_lock(x'66616374'::integer, ('{schema}.events'::regclass::oid::bigint & 2147483647)::integer)")
+        format!(
+            "SELECT pg_advisory_xact_lock(x'66616374'::integer, ('{schema}.events'::regclass::oid::bigint & 2147483647)::integer)"
+        )
     }
 
     /// Its options.

@@ -67,7 +67,8 @@ impl Told {
         let events = log.read(Filter::all()).collect().await.expect("the log can be read");
         verify_order(&events);
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let there: HashMap<EventId, Position> = events.iter().map(|event| (event.id, event.position)).collect();
+        let there: HashMap<EventId, Position> =
+            events.iter().map(|event| (event.id, event.position)).collect();
         assert_eq!(there.len(), events.len(), "an event is there twice");
         for (id, position) in &notes.acknowledged {
             assert_eq!(there.get(id), Some(position), "{id} was acknowledged at {position}");
@@ -77,8 +78,7 @@ impl Told {
             assert!(recorded == 0 || recorded == batch.len(), "{recorded} of {} events", batch.len());
         }
         let in_doubt: HashSet<&EventId> = notes.in_doubt.iter().flatten().collect();
-        let unknown =
-            there.keys().find(|id| !notes.acknowledged.contains_key(id) && !in_doubt.contains(id));
+        let unknown = there.keys().find(|id| !notes.acknowledged.contains_key(id) && !in_doubt.contains(id));
         assert_eq!(unknown, None, "nobody has appended it");
         events.iter().map(|event| event.id).collect()
     }
