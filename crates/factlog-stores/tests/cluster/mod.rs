@@ -132,7 +132,7 @@ impl Cluster {
     }
 
     /// Ends one process of the server at once; the server then sends all its clients away, and recovers.
-    pub(crate) fn kill_backend(&self, process: i32) {
+    pub(crate) fn kill_backend(process: i32) {
         signal("KILL", &[&process.to_string()]);
     }
 
