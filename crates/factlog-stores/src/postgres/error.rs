@@ -64,6 +64,9 @@ pub(super) fn told(place: &str, names: &Names, error: tokio_postgres::Error) -> 
         code if *code == SqlState::INSUFFICIENT_PRIVILEGE => Error::denied(format!("{place}: {said}")).with_hint(
             format!("the user lacks a right in the schema {schema}: connect as its owner, or have the owner grant it"),
         ),
+        code if *code == SqlState::INVALID_TRANSACTION_STATE => Error::invalid(format!("{place}: {said}")).with_hint(
+            "ALTER ROLE ... or ALTER DATABASE ... SET default_transaction_isolation = 'read committed'",
+        ),
         code if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Error::denied(format!("{place}: {said}"))
             .with_hint("this is a standby or read-only: name the primary server"),
         code if [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_FUNCTION, SqlState::INVALID_SCHEMA_NAME].contains(code) => {

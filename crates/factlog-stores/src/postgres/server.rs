@@ -29,7 +29,8 @@ pub struct Server {
 pub(super) async fn look(pool: &Pool) -> Result<Server> {
     let sql = "SELECT version(), current_setting('server_version_num')::integer, current_setting('server_encoding'),
                    'off' NOT IN (current_setting('fsync'), current_setting('full_page_writes')),
-                   pg_is_in_recovery(), coalesce(current_setting('data_checksums', true), 'off') = 'on'";
+                   pg_is_in_recovery(), coalesce(current_setting('data_checksums', true), 'off') = 'on',
+                   current_setting('default_transaction_isolation')";
     let row = pool.ask_one(&Request::new(sql)).await?;
     let version: String = column(&row, 0)?;
     let place = pool.place();
@@ -48,6 +49,13 @@ pub(super) async fn look(pool: &Pool) -> Result<Server> {
     if encoding != "UTF8" {
         return Err(Error::invalid(format!("{place}: the database's encoding is {encoding}"))
             .with_hint("make one in UTF-8: createdb --encoding UTF8 --template template0 NAME"));
+    }
+    let isolation: String = column(&row, 6)?;
+    if isolation != "read committed" {
+        return Err(Error::invalid(format!(
+            "{place}: transactions are {isolation} by default, and an append would judge by an old state of the log"
+        ))
+        .with_hint("ALTER ROLE ... or ALTER DATABASE ... SET default_transaction_isolation = 'read committed'"));
     }
     Ok(Server {
         version,

@@ -97,6 +97,10 @@ BEGIN
     ) THEN
         RAISE EXCEPTION 'only the log''s owner may keep positions or say what was removed' USING ERRCODE = 'insufficient_privilege';
     END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'the transaction is %; a log needs read committed', current_setting('transaction_isolation')
+            USING ERRCODE = 'invalid_transaction_state', HINT = 'it would judge by an old state of the log';
+    END IF;
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
