@@ -65,7 +65,8 @@ async fn not_even_the_owner_changes_or_deletes_events_but_a_removal_does() {
         let hint = refused.as_db_error().unwrap().hint().unwrap();
         assert!(hint.contains("factlog retention"), "{hint}");
     }
-    let removal = Removal { filter: Filter::stream("task-1".parse().unwrap()), through: Position(3), archive: None };
+    let removal =
+        Removal { filter: Filter::stream("task-1".parse().unwrap()), through: Position(3), archive: None };
     assert_eq!(events.remove(&removal).await.unwrap().count, 2);
     let report = events.check().await.unwrap();
     assert_eq!((report.events, report.removed), (2, 2), "{report:?}");
@@ -91,7 +92,11 @@ async fn of_all_who_expect_the_same_version_exactly_one_is_recorded() {
         let (first, others): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
         assert_eq!((first.len(), others.len()), (1, RIVALS - 1));
         for error in others.into_iter().map(Result::unwrap_err) {
-            assert_eq!((error.kind(), error.actual()), (ErrorKind::Conflict, Some(Version(turn))), "{error:?}");
+            assert_eq!(
+                (error.kind(), error.actual()),
+                (ErrorKind::Conflict, Some(Version(turn))),
+                "{error:?}"
+            );
         }
         last = Version(turn);
     }
@@ -180,7 +185,8 @@ async fn tables_of_another_version_are_refused_with_the_command_that_helps_and_k
     migrations.up(None).await.unwrap();
     assert_eq!(create(log.url()).await.newest().await.unwrap(), Position(1));
 
-    let newer = format!("INSERT INTO {}.migrations VALUES (99, 'of tomorrow', now(), 'factlog 99')", log.schema());
+    let newer =
+        format!("INSERT INTO {}.migrations VALUES (99, 'of tomorrow', now(), 'factlog 99')", log.schema());
     session(log.server()).await.batch_execute(&newer).await.unwrap();
     let error = refused(log.url(), Open::Create).await;
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");

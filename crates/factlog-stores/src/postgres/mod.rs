@@ -202,7 +202,8 @@ impl PostgresStore {
 
 /// Opens the connections that are to be there from the beginning.
 async fn fill(shared: Arc<Shared>) {
-    let wanted = shared.pool.options.pool_min.min(shared.pool.options.pool_max);
+    // One is for writing.
+    let wanted = shared.pool.options.pool_min.min(shared.pool.options.pool_max).saturating_sub(1);
     let mut held = Vec::with_capacity(wanted);
     for _ in 0..wanted {
         match shared.pool.get().await {

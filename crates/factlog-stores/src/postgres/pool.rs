@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, Status, TimeoutType,
+};
 use factlog::limits::PAGE_BYTES_MAX;
 use factlog::{Connections, Error, Result};
 use tokio::time::timeout;
@@ -29,7 +31,9 @@ const ROWS_MIN: usize = 4;
 pub(super) struct Pool {
     pub(super) options: PostgresOptions,
     place: String,
-    connections: deadpool_postgres::Pool,
+    reading: deadpool_postgres::Pool,
+    /// One is enough: the log's lock lets one write at a time. Readers cannot take it away.
+    writing: deadpool_postgres::Pool,
     tls: MakeRustlsConnect,
     connected: AtomicBool,
     reconnections: AtomicU64,
@@ -48,20 +52,24 @@ impl fmt::Debug for Pool {
 impl Pool {
     pub(super) fn new(options: PostgresOptions) -> Result<Self> {
         let tls = tls::connector(&options.tls)?;
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(options.config.clone(), tls.clone(), recycling);
-        let connections = deadpool_postgres::Pool::builder(manager)
-            .max_size(options.pool_max)
-            .wait_timeout(Some(options.request_timeout))
-            // A server that hangs takes connections all the same, and says nothing.
-            .create_timeout(Some(options.connect_timeout()))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|cause| Error::stopped(format!("no pool of connections: {cause}")))?;
+        let pool = |connections: usize| {
+            let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+            let manager = Manager::from_config(options.config.clone(), tls.clone(), recycling);
+            deadpool_postgres::Pool::builder(manager)
+                .max_size(connections)
+                .wait_timeout(Some(options.request_timeout))
+                // A server that hangs takes connections all the same, and says nothing.
+                .create_timeout(Some(options.connect_timeout()))
+                .runtime(Runtime::Tokio1)
+                .build()
+                .map_err(|cause| Error::stopped(format!("no pool of connections: {cause}")))
+        };
+        let (reading, writing) = (pool(options.pool_max.saturating_sub(1).max(1))?, pool(1)?);
         Ok(Self {
             place: options.shown(),
             options,
-            connections,
+            reading,
+            writing,
             tls,
             connected: AtomicBool::new(false),
             reconnections: AtomicU64::new(0),
@@ -70,9 +78,18 @@ impl Pool {
         })
     }
 
-    /// A connection, open as far as is known.
+    /// A connection to read on, open as far as is known.
     pub(super) async fn get(&self) -> Result<Object, Lost> {
-        self.connections.get().await.map_err(|error| match error {
+        self.of(&self.reading).await
+    }
+
+    /// The connection to write on.
+    pub(super) async fn get_to_write(&self) -> Result<Object, Lost> {
+        self.of(&self.writing).await
+    }
+
+    async fn of(&self, connections: &deadpool_postgres::Pool) -> Result<Object, Lost> {
+        connections.get().await.map_err(|error| match error {
             PoolError::Backend(error) => self.failed(error),
             PoolError::Timeout(TimeoutType::Wait) => {
                 let max = self.options.pool_max;
@@ -241,13 +258,14 @@ impl Pool {
 
     /// How the connections are doing.
     pub(super) fn connections(&self) -> Connections {
-        let status = self.connections.status();
+        let both = [self.reading.status(), self.writing.status()];
+        let sum = |count: fn(&Status) -> usize| both.iter().map(count).sum::<usize>() as u64;
         Connections {
             connected: self.connected.load(Ordering::Relaxed),
-            open: status.size as u64,
-            idle: status.available as u64,
-            max: status.max_size as u64,
-            waiting: status.waiting as u64,
+            open: sum(|status| status.size),
+            idle: sum(|status| status.available),
+            max: sum(|status| status.max_size),
+            waiting: sum(|status| status.waiting),
             reconnections: self.reconnections.load(Ordering::Relaxed),
             round_trip_us: None,
         }
@@ -259,7 +277,8 @@ impl Pool {
     }
 
     pub(super) fn close(&self) {
-        self.connections.close();
+        self.reading.close();
+        self.writing.close();
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Transaction<'a> {
 impl<'a> Transaction<'a> {
     /// Begins one, and waits for the log's lock.
     pub(super) async fn begin(pool: &'a Pool) -> Result<Self, Lost> {
-        let connection = pool.get().await?;
+        let connection = pool.get_to_write().await?;
         let mut begun = Self { pool, connection: Some(connection) };
         begun.simple("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         begun.ask(&lock(&pool.options.names, pool.options.lock_wait.as_millis())).await?;

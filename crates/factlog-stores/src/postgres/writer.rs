@@ -158,7 +158,8 @@ impl Writer {
         let request = group::append(&pool.options.names, batches, &self.hints, wait);
         let mut tries = Tries::new(&pool.options);
         loop {
-            match pool.once(&request).await {
+            let asked = async { pool.on(pool.get_to_write().await?, &request).await };
+            match asked.await.map(|(rows, _)| rows) {
                 Ok(rows) => {
                     let row = rows
                         .first()
