@@ -36,6 +36,7 @@ use factlog::{
     About, Appended, Batch, Condition, Connections, Count, Counter, Error, Group, Health, Page, Position,
     Read, Removal, Removed, Report, Result, Snapshots, Store, StreamName, Version,
 };
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -60,6 +61,8 @@ pub struct PostgresStore {
     about: About,
     server: Server,
     shared: Arc<Shared>,
+    /// Where its tasks run, wherever it is called.
+    runtime: Handle,
     jobs: Mutex<Option<mpsc::Sender<Vec<Queued>>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -114,6 +117,7 @@ impl PostgresStore {
             about: about(options, &server),
             server,
             shared,
+            runtime: Handle::current(),
             jobs: Mutex::new(Some(jobs)),
             writer: Mutex::new(Some(writer)),
             tasks: Mutex::new(tasks),
@@ -195,7 +199,7 @@ impl PostgresStore {
         let mut watching = lock(&self.watching);
         if !*watching && !self.shared.is_closed() {
             *watching = true;
-            lock(&self.tasks).push(tokio::spawn(head::watch(Arc::clone(&self.shared))));
+            lock(&self.tasks).push(self.runtime.spawn(head::watch(Arc::clone(&self.shared))));
         }
     }
 }
