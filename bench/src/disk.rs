@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::server::Server;
+
 /// A folder on a disk, in which each run gets one of its own.
 pub(crate) struct Disk {
     folder: PathBuf,
+    server: Option<Server>,
 }
 
 impl Disk {
@@ -18,7 +21,13 @@ impl Disk {
     pub(crate) fn new(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         refuse_memory(folder)?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), server: None })
+    }
+
+    /// Starts a PostgreSQL server on it.
+    pub(crate) fn serve(&mut self) -> Result<()> {
+        self.server = Some(Server::start(&self.folder)?);
+        Ok(())
     }
 
     /// An empty folder; it goes when it is dropped.
@@ -29,14 +38,21 @@ impl Disk {
     }
 
     /// Waits until what was written before is on the disk, so that no run pays for the one before it.
-    #[cfg(target_os = "linux")]
     pub(crate) fn settle(&self) -> Result<()> {
+        if let Some(server) = &self.server {
+            server.settle(&self.folder)?;
+        }
+        self.sync()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn sync(&self) -> Result<()> {
         Ok(rustix::fs::syncfs(std::fs::File::open(&self.folder)?)?)
     }
 
     /// Elsewhere a run may pay for the one before it.
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn settle(&self) -> Result<()> {
+    fn sync(&self) -> Result<()> {
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Measures factlog beside bare SQLite, raw files and other logs: the same work for each, in turns, on one disk.
+//! Measures factlog beside bare SQLite, bare PostgreSQL, raw files and other logs: the same work for each, in turns, on one disk.
 //!
 //! Each run gets a fresh log and checks what came of it: a subject that loses an event, or gives back another one,
 //! ends the program. `cargo xtask bench` runs this and writes docs/benchmarks.md.
@@ -7,8 +7,10 @@ mod options;
 mod test;
 mod workload;
 mod subjects;
+mod server;
 mod disk;
 mod measure;
+mod tasks;
 mod runs;
 
 use std::process::ExitCode;
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     if let Some(options) = Options::parse(std::env::args().skip(1))? {
-        return runs::all(&options);
+        return runs::all(options);
     }
     print!("{HELP}");
     Ok(())

@@ -173,7 +173,9 @@ pub(crate) fn appends(
             .collect::<Result<Vec<_>>>()
     })?;
     let mut sum = Appends::nothing(took);
-    parts.into_iter().for_each(|part| sum.join(part));
+    for part in parts {
+        sum.join(part);
+    }
     Ok(sum)
 }
 

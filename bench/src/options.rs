@@ -1,5 +1,6 @@
 //! The arguments.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use crate::subjects::{KINDS, Kind};
 use crate::test::Test;
 
 pub(crate) const HELP: &str = "\
-Measures factlog beside bare SQLite, raw files and other logs. One line of JSON per run goes to stdout.
+Measures factlog beside bare SQLite, bare PostgreSQL, raw files and other logs. One line of JSON per run goes to
+stdout. Subjects on a PostgreSQL server need one that is installed; it is started for the purpose.
 
 Usage: factlog-bench [OPTIONS]
 
@@ -72,6 +74,19 @@ impl Options {
         );
         Ok(Some(options))
     }
+
+    /// The numbers of writers of the test `append`, those that only some subjects have too.
+    pub(crate) fn all_writers(&self) -> BTreeSet<usize> {
+        let more = self.kinds.iter().flat_map(|kind| kind.more_writers);
+        self.writers.iter().chain(more).copied().collect()
+    }
+
+    /// The subjects that are measured with so many writers.
+    pub(crate) fn with_writers(&self, writers: usize) -> Vec<&'static Kind> {
+        let is_meant =
+            |kind: &&&'static Kind| self.writers.contains(&writers) || kind.more_writers.contains(&writers);
+        self.kinds.iter().filter(is_meant).copied().collect()
+    }
 }
 
 fn number<T: FromStr<Err: Into<Error>>>(option: &str, text: &str) -> Result<T> {
@@ -92,6 +107,15 @@ mod tests {
         assert_eq!(options.kinds.iter().map(|kind| kind.name).collect::<Vec<_>>(), ["tephra", "raw-log"]);
         assert_eq!(options.tests, [Test::Append, Test::Open]);
         assert_eq!(options.took, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn some_subjects_have_numbers_of_writers_of_their_own() {
+        let options = parse("--only factlog-postgres,pg-insert --writers 8,64").unwrap().unwrap();
+        assert_eq!(options.all_writers().into_iter().collect::<Vec<_>>(), [8, 32, 64]);
+        let names = |writers| options.with_writers(writers).iter().map(|kind| kind.name).collect::<Vec<_>>();
+        assert_eq!(names(32), ["pg-insert"]);
+        assert_eq!(names(64), ["factlog-postgres", "pg-insert"]);
     }
 
     #[test]

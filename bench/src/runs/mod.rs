@@ -16,6 +16,7 @@ use self::fixture::Fixtures;
 use crate::disk::Disk;
 use crate::measure::Line;
 use crate::options::Options;
+use crate::server::Server;
 use crate::subjects::{Kind, What};
 use crate::test::Test;
 
@@ -23,21 +24,35 @@ use crate::test::Test;
 const BATCH: Load = Load { writers: 8, batch: 100 };
 
 /// Measures all that the options ask for.
-pub(crate) fn all(options: &Options) -> Result<()> {
-    let disk = Disk::new(&options.folder)?;
-    let mut fixtures = Fixtures::new(&disk, options.events);
+pub(crate) fn all(mut options: Options) -> Result<()> {
+    let mut disk = Disk::new(&options.folder)?;
+    if options.kinds.iter().any(|kind| kind.on_server) {
+        match Server::missing() {
+            Some(why) => {
+                eprintln!("what needs a PostgreSQL server is left out: {why}");
+                options.kinds.retain(|kind| !kind.on_server);
+            }
+            None => disk.serve()?,
+        }
+    }
+    measure(&options, &disk)
+}
+
+fn measure(options: &Options, disk: &Disk) -> Result<()> {
+    let mut fixtures = Fixtures::new(disk, options.events);
     for &test in &options.tests {
         let took = options.took;
         match test {
             Test::Append => {
-                for &writers in &options.writers {
-                    take_turns(options, test, |kind| {
-                        append::run(kind, &disk, Load { writers, batch: 1 }, took)
+                for writers in options.all_writers() {
+                    let kinds = options.with_writers(writers);
+                    turns(options, test, kinds, |kind| {
+                        append::run(kind, disk, Load { writers, batch: 1 }, took)
                     })?;
                 }
             }
-            Test::AppendBatch => take_turns(options, test, |kind| append::run(kind, &disk, BATCH, took))?,
-            Test::Import => take_turns(options, test, |kind| append::import(kind, &disk, took))?,
+            Test::AppendBatch => take_turns(options, test, |kind| append::run(kind, disk, BATCH, took))?,
+            Test::Import => take_turns(options, test, |kind| append::import(kind, disk, took))?,
             Test::ReadAll | Test::ReadStream | Test::ReadType | Test::ReadCorrelation => {
                 take_turns(options, test, |kind| {
                     let (subject, written) = fixtures.open(kind)?;
@@ -45,12 +60,12 @@ pub(crate) fn all(options: &Options) -> Result<()> {
                 })?;
             }
             Test::Open => take_turns(options, test, |kind| open::run(kind, fixtures.closed(kind)?))?,
-            Test::Follow => take_turns(options, test, |kind| follow::run(kind, &disk, took))?,
+            Test::Follow => take_turns(options, test, |kind| follow::run(kind, disk, took))?,
             Test::Rebuild => take_turns(options, test, |kind| {
                 let (subject, written) = fixtures.open(kind)?;
                 rebuild::run(subject, written, took)
             })?,
-            Test::Lag => take_turns(options, test, |kind| lag::run(kind, &disk, took))?,
+            Test::Lag => take_turns(options, test, |kind| lag::run(kind, disk, took))?,
             Test::TimeTravel => {
                 for case in time_travel::CASES {
                     take_turns(options, test, |kind| {
@@ -64,13 +79,19 @@ pub(crate) fn all(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs a test with each subject that can do it, again and again, another one first each time.
-fn take_turns(
+/// Runs a test with each subject that can do it.
+fn take_turns(options: &Options, test: Test, run: impl FnMut(&'static Kind) -> Result<Line>) -> Result<()> {
+    turns(options, test, options.kinds.clone(), run)
+}
+
+/// Runs a test with those of these subjects that can do it, again and again, another one first each time.
+fn turns(
     options: &Options,
     test: Test,
+    mut kinds: Vec<&'static Kind>,
     mut run: impl FnMut(&'static Kind) -> Result<Line>,
 ) -> Result<()> {
-    let mut kinds: Vec<_> = options.kinds.iter().copied().filter(|kind| kind.can(test)).collect();
+    kinds.retain(|kind| kind.can(test));
     for repeat in 1..=options.repeat {
         for &kind in &kinds {
             let Kind { name, callers, .. } = *kind;

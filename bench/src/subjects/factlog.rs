@@ -1,21 +1,24 @@
 //! factlog itself, called as a program calls it: names parsed beforehand, JSON checked with each event.
 
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use factlog::{
     Batch as Facts, EventId, EventLog, EventType, Expect, Filter, Json, MemoryStore, NewEvent, Position,
-    StreamName, Version,
+    Store, StreamName, Version,
 };
-use factlog_stores::{JsonlOptions, JsonlStore, Open, SqliteOptions, SqliteStore};
+use factlog_stores::{
+    JsonlOptions, JsonlStore, Open, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore,
+};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Barrier;
 
 use super::{Look, Projecting, Seen, Subject, What, factlog_states};
-use crate::measure::{Appends, Counting};
-use crate::workload::{Batch, STREAM_NAMES, TYPE_NAMES, Writer};
+use crate::measure::Appends;
+use crate::server;
+use crate::tasks::{self, Appender};
+use crate::workload::{Batch, STREAM_NAMES, TYPE_NAMES};
 
 /// The file of the log in its folder.
 pub(super) const FILE: &str = "factlog.db";
@@ -36,39 +39,57 @@ pub(super) static STREAMS: LazyLock<Vec<StreamName>> =
 static TYPES: LazyLock<Vec<EventType>> =
     LazyLock::new(|| TYPE_NAMES.iter().map(|name| EventType::trusted(name.as_str())).collect());
 
-/// What a program of many tasks would have.
-static TASKS: LazyLock<Runtime> = LazyLock::new(|| {
-    Builder::new_multi_thread()
-        .enable_time()
-        .build()
-        .expect("a machine fit to measure on has threads to spare")
-});
+/// The log, the runtime it works in, and whether tasks call it instead of threads.
+struct Factlog {
+    log: EventLog,
+    runtime: &'static Runtime,
+    by_tasks: bool,
+}
 
-/// The log, and whether tasks call it instead of threads.
-struct Factlog(EventLog, bool);
+impl Factlog {
+    fn of(store: impl Store, runtime: &'static Runtime, by_tasks: bool) -> Box<dyn Subject> {
+        Box::new(Self { log: EventLog::new(store), runtime, by_tasks })
+    }
+}
 
 /// A log in an SQLite file, with the settings that a user gets.
 pub(super) fn sqlite(folder: &Path) -> Result<Box<dyn Subject>> {
     let store = SqliteStore::open(&SqliteOptions::new(folder.join(FILE)), Open::Create)?;
-    Ok(Box::new(Factlog(EventLog::new(store), false)))
+    Ok(Factlog::of(store, &RUNTIME, false))
 }
 
 /// A log in a folder of plain text, with the settings that a user gets.
 pub(super) fn jsonl(folder: &Path) -> Result<Box<dyn Subject>> {
     let store = JsonlStore::open(&JsonlOptions::new(folder.join(FOLDER)), Open::Create)?;
-    Ok(Box::new(Factlog(EventLog::new(store), false)))
+    Ok(Factlog::of(store, &RUNTIME, false))
 }
 
 /// The same, called by tasks.
 pub(super) fn jsonl_tasks(folder: &Path) -> Result<Box<dyn Subject>> {
     let store = JsonlStore::open(&JsonlOptions::new(folder.join(FOLDER)), Open::Create)?;
-    Ok(Box::new(Factlog(EventLog::new(store), true)))
+    Ok(Factlog::of(store, &tasks::RUNTIME, true))
 }
 
 /// A log in memory.
 #[expect(clippy::unnecessary_wraps, reason = "subjects are opened alike")]
 pub(super) fn memory(_folder: &Path) -> Result<Box<dyn Subject>> {
-    Ok(Box::new(Factlog(EventLog::new(MemoryStore::new()), false)))
+    Ok(Factlog::of(MemoryStore::new(), &RUNTIME, false))
+}
+
+/// A log in PostgreSQL, called by tasks, with the settings that a user gets.
+pub(super) fn postgres(folder: &Path) -> Result<Box<dyn Subject>> {
+    Ok(Factlog::of(postgres_store(folder)?, &tasks::RUNTIME, true))
+}
+
+/// The same, called by threads.
+pub(super) fn postgres_threads(folder: &Path) -> Result<Box<dyn Subject>> {
+    Ok(Factlog::of(postgres_store(folder)?, &tasks::RUNTIME, false))
+}
+
+fn postgres_store(folder: &Path) -> Result<PostgresStore> {
+    let (url, schema) = server::log_of(folder)?;
+    let options = PostgresOptions::new(&format!("{url}?schema={schema}"))?;
+    Ok(tasks::RUNTIME.block_on(PostgresStore::open(&options, Open::Create))?)
 }
 
 impl Factlog {
@@ -85,60 +106,35 @@ impl Factlog {
     }
 }
 
-/// One that appends as fast as it is answered.
-async fn task(
-    log: EventLog,
-    mut writer: Writer,
-    start: Arc<Barrier>,
-    (batch, took): (usize, Duration),
-) -> Result<Appends> {
-    let streams = writer.begin();
-    let begun = streams.len() as u64;
-    let streams = streams.into_iter().map(Factlog::facts).collect::<Result<Vec<_>>>()?;
-    let outcomes = log.append_each(streams).await;
-    start.wait().await;
-    outcomes.into_iter().collect::<factlog::Result<Vec<_>>>()?;
-    let mut counting = Counting::begin(took, batch as u64);
-    while counting.goes_on() {
-        log.append(Factlog::facts(writer.next(batch))?).await?;
-        counting.done();
+impl Appender for EventLog {
+    async fn begin(&mut self, streams: Vec<Batch>) -> Result<()> {
+        let streams = streams.into_iter().map(Factlog::facts).collect::<Result<Vec<_>>>()?;
+        self.append_each(streams).await.into_iter().collect::<factlog::Result<Vec<_>>>()?;
+        Ok(())
     }
-    let mut appends = counting.finish();
-    appends.acknowledged += begun;
-    Ok(appends)
+
+    async fn append(&mut self, batch: Batch) -> Result<()> {
+        EventLog::append(self, Factlog::facts(batch)?).await?;
+        Ok(())
+    }
 }
 
 impl Subject for Factlog {
     fn append(&self, batch: Batch) -> Result<u64> {
-        let appended = RUNTIME.handle().block_on(self.0.append(Self::facts(batch)?))?;
+        let appended = self.runtime.handle().block_on(self.log.append(Self::facts(batch)?))?;
         Ok(appended.last().0)
     }
 
     fn import(&self, batches: Vec<Batch>) -> Result<()> {
         let batches = batches.into_iter().map(Self::facts).collect::<Result<Vec<_>>>()?;
-        for outcome in RUNTIME.handle().block_on(self.0.append_each(batches)) {
+        for outcome in self.runtime.handle().block_on(self.log.append_each(batches)) {
             outcome?;
         }
         Ok(())
     }
 
     fn tasks(&self, writers: usize, batch: usize, took: Duration) -> Option<Result<Appends>> {
-        self.1.then(|| {
-            TASKS.block_on(async {
-                let start = Arc::new(Barrier::new(writers));
-                let tasks: Vec<_> = (0..writers)
-                    .map(|number| {
-                        let writer = Writer::new(number, writers);
-                        TASKS.spawn(task(self.0.clone(), writer, Arc::clone(&start), (batch, took)))
-                    })
-                    .collect();
-                let mut sum = Appends::nothing(took);
-                for task in tasks {
-                    sum.join(task.await??);
-                }
-                Ok(sum)
-            })
-        })
+        self.by_tasks.then(|| tasks::appends(vec![self.log.clone(); writers], batch, took))
     }
 
     fn read(&self, what: &What) -> Result<Seen> {
@@ -150,8 +146,8 @@ impl Subject for Factlog {
                 Filter { correlation: vec![correlation.to_string().parse()?], ..Filter::all() }
             }
         };
-        let mut reading = self.0.read(filter);
-        RUNTIME.handle().block_on(async {
+        let mut reading = self.log.read(filter);
+        self.runtime.handle().block_on(async {
             let mut seen = Seen::default();
             while let Some(event) = reading.next().await {
                 seen.note(event?.data.as_str().as_bytes());
@@ -161,12 +157,12 @@ impl Subject for Factlog {
     }
 
     fn head(&self) -> Result<u64> {
-        Ok(RUNTIME.handle().block_on(self.0.newest())?.0)
+        Ok(self.runtime.handle().block_on(self.log.newest())?.0)
     }
 
     fn follow(&self, deliver: &mut dyn FnMut(u64) -> bool) -> Result<()> {
-        let mut following = self.0.follow(Filter::all()).after(Position::START);
-        RUNTIME.handle().block_on(async {
+        let mut following = self.log.follow(Filter::all()).after(Position::START);
+        self.runtime.handle().block_on(async {
             loop {
                 let event = following.next().await.context("following has ended")??;
                 if !deliver(event.position.0) {
@@ -177,22 +173,22 @@ impl Subject for Factlog {
     }
 
     fn rebuild(&self) -> Result<u64> {
-        factlog_states::rebuild(&self.0)
+        factlog_states::rebuild(&self.log)
     }
 
     fn project(&self) -> Result<Box<dyn Projecting>> {
-        factlog_states::project(&self.0)
+        factlog_states::project(&self.log)
     }
 
     fn remember(&self) -> Result<()> {
-        factlog_states::remember(&self.0)
+        factlog_states::remember(&self.log)
     }
 
     fn look(&self, look: Look, remembered: bool) -> Result<u64> {
-        factlog_states::look(&self.0, look, remembered)
+        factlog_states::look(&self.log, look, remembered)
     }
 
     fn close(self: Box<Self>) -> Result<()> {
-        Ok(RUNTIME.handle().block_on(self.0.close())?)
+        Ok(self.runtime.handle().block_on(self.log.close())?)
     }
 }

@@ -1,5 +1,6 @@
 //! What is measured: factlog and its peers, behind one small trait.
 
+mod kinds;
 mod factlog;
 mod factlog_states;
 mod json_scan;
@@ -10,15 +11,18 @@ mod sqlite_loop;
 mod sqlite_group;
 mod sqlite_scan;
 mod tephra;
+mod pg;
+mod pg_insert;
+mod pg_unnest;
+mod pg_copy;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use uuid::Uuid;
 
+pub(crate) use self::kinds::{KINDS, Kind};
 use crate::measure::Appends;
-use crate::test::Test;
 use crate::workload::Batch;
 
 /// A log that is open.
@@ -114,150 +118,5 @@ impl Seen {
     pub(crate) fn note(&mut self, body: &[u8]) {
         self.events += 1;
         self.bytes += body.len() as u64;
-    }
-}
-
-/// A kind of subject.
-pub(crate) struct Kind {
-    pub(crate) name: &'static str,
-    /// What it can do.
-    pub(crate) tests: &'static [Test],
-    /// Opens it in a folder, where it may find what it has left there.
-    pub(crate) open: fn(&Path) -> Result<Box<dyn Subject>>,
-    /// How it is called.
-    pub(crate) callers: &'static str,
-    /// Whose log it reads: its own, or that of another.
-    pub(crate) log_of: &'static str,
-    /// Whether closing it loses everything.
-    pub(crate) in_memory: bool,
-}
-
-const THREADS: &str = "threads";
-const BLOCK_ON: &str = "threads, each in block_on of a tokio runtime";
-const TASKS: &str = "tasks of a tokio runtime with a thread per core";
-const APPENDS: [Test; 3] = [Test::Append, Test::AppendBatch, Test::Import];
-
-/// All kinds, in the order in which they take turns.
-pub(crate) static KINDS: [Kind; 11] = [
-    Kind {
-        name: "factlog-sqlite",
-        tests: &Test::ALL,
-        open: factlog::sqlite,
-        callers: BLOCK_ON,
-        log_of: "factlog-sqlite",
-        in_memory: false,
-    },
-    Kind {
-        name: "factlog-jsonl",
-        tests: &Test::ALL,
-        open: factlog::jsonl,
-        callers: BLOCK_ON,
-        log_of: "factlog-jsonl",
-        in_memory: false,
-    },
-    Kind {
-        name: "factlog-jsonl-tasks",
-        tests: &[Test::Append, Test::AppendBatch],
-        open: factlog::jsonl_tasks,
-        callers: TASKS,
-        log_of: "factlog-jsonl",
-        in_memory: false,
-    },
-    Kind {
-        name: "json-scan",
-        tests: &[Test::ReadAll],
-        open: json_scan::open,
-        callers: THREADS,
-        log_of: "factlog-jsonl",
-        in_memory: false,
-    },
-    Kind {
-        name: "sqlite-loop",
-        tests: &[Test::Append, Test::AppendBatch, Test::Import, Test::Open],
-        open: sqlite_loop::open,
-        callers: THREADS,
-        log_of: "sqlite-loop",
-        in_memory: false,
-    },
-    Kind {
-        name: "sqlite-group",
-        tests: &APPENDS,
-        open: sqlite_group::open,
-        callers: THREADS,
-        log_of: "sqlite-group",
-        in_memory: false,
-    },
-    Kind {
-        name: "sqlite-scan",
-        tests: &[Test::ReadAll, Test::ReadStream, Test::ReadType, Test::ReadCorrelation],
-        open: sqlite_scan::open,
-        callers: THREADS,
-        log_of: "factlog-sqlite",
-        in_memory: false,
-    },
-    Kind {
-        name: "tephra",
-        tests: &[
-            Test::Append,
-            Test::AppendBatch,
-            Test::Import,
-            Test::ReadAll,
-            Test::ReadStream,
-            Test::ReadType,
-            Test::Open,
-            Test::Follow,
-        ],
-        open: tephra::open,
-        callers: THREADS,
-        log_of: "tephra",
-        in_memory: false,
-    },
-    Kind {
-        name: "raw-log",
-        tests: &APPENDS,
-        open: raw_log::open,
-        callers: THREADS,
-        log_of: "raw-log",
-        in_memory: false,
-    },
-    Kind {
-        name: "raw-log-group",
-        tests: &APPENDS,
-        open: raw_log_group::open,
-        callers: THREADS,
-        log_of: "raw-log-group",
-        in_memory: false,
-    },
-    Kind {
-        name: "factlog-memory",
-        tests: &[
-            Test::Append,
-            Test::AppendBatch,
-            Test::Import,
-            Test::ReadAll,
-            Test::ReadStream,
-            Test::ReadType,
-            Test::ReadCorrelation,
-            Test::Follow,
-            Test::Rebuild,
-            Test::Lag,
-        ],
-        open: factlog::memory,
-        callers: BLOCK_ON,
-        log_of: "factlog-memory",
-        in_memory: true,
-    },
-];
-
-impl Kind {
-    pub(crate) fn can(&self, test: Test) -> bool {
-        self.tests.contains(&test)
-    }
-
-    /// The kind of this name.
-    pub(crate) fn named(name: &str) -> Result<&'static Self> {
-        let found = KINDS.iter().find(|kind| kind.name == name);
-        let names = KINDS.each_ref().map(|kind| kind.name).join(", ");
-        found.with_context(|| format!("{name} is no subject; there are {names}"))
     }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: runs the benchmarks, keeps their result lines, and writes the page that shows them.
 
 mod machine;
+mod table;
 mod page;
 
 use std::{fs, path::Path};

@@ -1,14 +1,16 @@
 //! The page of the benchmarks, made of a machine and its measurements and of nothing else.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::fmt::Write as _;
 
 use serde::Deserialize;
 
 use super::machine::Machine;
+use super::table::{Base, table};
 
-/// The subjects that the others are compared with, and the names of the columns for that.
-const BASES: [(&str, &str); 2] = [("factlog-sqlite", "sqlite ratio"), ("factlog-jsonl", "jsonl ratio")];
-const COLUMNS: usize = 11;
+/// The subjects that the others are compared with.
+const BASES: [Base; 2] = [("factlog-sqlite", "sqlite ratio"), ("factlog-jsonl", "jsonl ratio")];
+/// The same among those on a PostgreSQL server.
+const SERVER_BASES: [Base; 1] = [("factlog-postgres", "postgres ratio")];
 
 /// What is aimed at, by test.
 const TARGETS: [(&str, &str); 5] = [
@@ -26,6 +28,20 @@ const TARGETS: [(&str, &str); 5] = [
     ),
 ];
 
+/// What is aimed at on a PostgreSQL server.
+const SERVER_TARGETS: [(&str, &str); 2] = [
+    ("append", "Target: factlog-postgres with 64 writers 2.0 of pg-insert with 32."),
+    ("read-all", "Target: factlog-postgres 0.55 of pg-copy."),
+];
+
+/// What the subjects on a PostgreSQL server have in common.
+const ON_SERVER: &str = "\
+A server of the benchmarks' own, with the settings that it comes with, on the same disk. `pg-insert` is one prepared INSERT
+per event on a connection for each writer, `pg-unnest` one INSERT of many rows, and `pg-copy` is COPY in its binary format:
+into a table of its own, and out of factlog's. These tables have factlog's columns and as many indexes.
+A ratio is that of factlog-postgres to the row, and where it has none with so many writers, with the next more.
+";
+
 /// What a reader might take for granted.
 const NOT_MEASURED: [&str; 6] = [
     "Other machines: these figures are of one machine, one disk and one file system.",
@@ -40,28 +56,16 @@ const NOT_MEASURED: [&str; 6] = [
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Measurement {
-    subject: String,
-    test: String,
-    case: Option<String>,
-    writers: Option<u64>,
-    batch: Option<u64>,
-    ops_per_second: Option<f64>,
-    p50_us: Option<f64>,
-    p99_us: Option<f64>,
-    share: Option<f64>,
+    pub(super) subject: String,
+    pub(super) test: String,
+    pub(super) case: Option<String>,
+    pub(super) writers: Option<u64>,
+    pub(super) batch: Option<u64>,
+    pub(super) ops_per_second: Option<f64>,
+    pub(super) p50_us: Option<f64>,
+    pub(super) p99_us: Option<f64>,
+    pub(super) share: Option<f64>,
 }
-
-/// The runs of one subject under one load.
-#[derive(Default)]
-struct Runs {
-    ops_per_second: Vec<f64>,
-    p50_us: Vec<f64>,
-    p99_us: Vec<f64>,
-    share: Vec<f64>,
-}
-
-/// The load and the case, then the subject: the order of the rows.
-type Row = (Option<u64>, Option<u64>, Option<String>, String);
 
 /// The page, in Markdown.
 pub(crate) fn render(machine: &Machine, measurements: &[Measurement]) -> String {
@@ -74,19 +78,12 @@ pub(crate) fn render(machine: &Machine, measurements: &[Measurement]) -> String 
     page +=
         "A ratio is that of factlog-sqlite, or of factlog-jsonl, to the row: above 1, factlog does more.\n";
 
-    let mut tests: Vec<&str> = Vec::new();
-    for measurement in measurements {
-        if !tests.contains(&measurement.test.as_str()) {
-            tests.push(&measurement.test);
-        }
-    }
-    for test in tests {
-        let of_test = measurements.iter().filter(|measurement| measurement.test == test);
-        let _ = write!(page, "\n## {test}\n\n");
-        if let Some((_, target)) = TARGETS.iter().find(|(name, _)| *name == test) {
-            let _ = writeln!(page, "{target}\n");
-        }
-        page += &table(&rows(of_test));
+    let (on_server, others): (Vec<_>, Vec<_>) =
+        measurements.iter().partition(|measurement| is_on_server(&measurement.subject));
+    page += &tests("##", &others, &BASES, &TARGETS);
+    if !on_server.is_empty() {
+        let _ = write!(page, "\n## PostgreSQL\n\n{ON_SERVER}");
+        page += &tests("###", &on_server, &SERVER_BASES, &SERVER_TARGETS);
     }
 
     page += "\n## Not measured\n\n";
@@ -96,112 +93,31 @@ pub(crate) fn render(machine: &Machine, measurements: &[Measurement]) -> String 
     page
 }
 
-fn rows<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> BTreeMap<Row, Runs> {
-    let mut rows: BTreeMap<Row, Runs> = BTreeMap::new();
+fn is_on_server(subject: &str) -> bool {
+    subject.starts_with("factlog-postgres") || subject.starts_with("pg-")
+}
+
+/// A table for each test, in the order in which they were run.
+fn tests(
+    heading: &str,
+    measurements: &[&Measurement],
+    bases: &'static [Base],
+    targets: &[(&str, &str)],
+) -> String {
+    let mut names: Vec<&str> = Vec::new();
     for measurement in measurements {
-        let Measurement { writers, batch, case, subject, .. } = measurement.clone();
-        let row = (writers, batch, case, subject);
-        let runs = rows.entry(row).or_default();
-        runs.ops_per_second.extend(measurement.ops_per_second);
-        runs.p50_us.extend(measurement.p50_us);
-        runs.p99_us.extend(measurement.p99_us);
-        runs.share.extend(measurement.share);
-    }
-    rows
-}
-
-/// A table with the columns that have something in them; the subject is on the left, figures on the right.
-fn table(rows: &BTreeMap<Row, Runs>) -> String {
-    let names = [
-        "subject",
-        "case",
-        "writers",
-        "batch",
-        "ops/s",
-        "least–greatest",
-        "p50 µs",
-        "p99 µs",
-        "share",
-        BASES[0].1,
-        BASES[1].1,
-    ];
-    let cells: Vec<[String; COLUMNS]> = rows.iter().map(|(row, runs)| cells(row, runs, rows)).collect();
-    let used: Vec<usize> =
-        (0..names.len()).filter(|column| cells.iter().any(|row| !row[*column].is_empty())).collect();
-
-    let line = |cell: &dyn Fn(usize) -> String| {
-        let cells: Vec<String> = used.iter().map(|column| cell(*column)).collect();
-        format!("| {} |\n", cells.join(" | "))
-    };
-    let mut table = line(&|column| names[column].to_owned());
-    table += &line(&|column| if column < 2 { "---" } else { "---:" }.to_owned());
-    for row in &cells {
-        table += &line(&|column| row[column].clone());
-    }
-    table
-}
-
-fn cells(row: &Row, runs: &Runs, rows: &BTreeMap<Row, Runs>) -> [String; COLUMNS] {
-    let (writers, batch, case, subject) = row;
-    let rate = median(&runs.ops_per_second);
-    let ratio = |(base, _): (&str, &str)| {
-        let runs = rows.get(&(*writers, *batch, case.clone(), base.to_owned()));
-        match (runs.and_then(|runs| median(&runs.ops_per_second)), rate) {
-            (Some(base_rate), Some(rate)) if subject != base && rate > 0.0 => {
-                format!("{:.2}", base_rate / rate)
-            }
-            _ => String::new(),
+        if !names.contains(&measurement.test.as_str()) {
+            names.push(&measurement.test);
         }
-    };
-    let count = |count: &Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
-    let shown = |figure: Option<f64>| figure.map(figure_text).unwrap_or_default();
-    [
-        subject.clone(),
-        case.clone().unwrap_or_default(),
-        count(writers),
-        count(batch),
-        shown(rate),
-        spread(&runs.ops_per_second),
-        shown(median(&runs.p50_us)),
-        shown(median(&runs.p99_us)),
-        median(&runs.share).map(|share| format!("{share:.2}")).unwrap_or_default(),
-        ratio(BASES[0]),
-        ratio(BASES[1]),
-    ]
-}
-
-fn sorted(figures: &[f64]) -> Vec<f64> {
-    let mut figures = figures.to_vec();
-    figures.sort_by(f64::total_cmp);
-    figures
-}
-
-fn median(figures: &[f64]) -> Option<f64> {
-    let figures = sorted(figures);
-    let upper = *figures.get(figures.len() / 2)?;
-    let lower = *figures.get((figures.len() - 1) / 2)?;
-    Some(f64::midpoint(lower, upper))
-}
-
-fn spread(figures: &[f64]) -> String {
-    match sorted(figures).as_slice() {
-        [least, .., greatest] => format!("{}–{}", figure_text(*least), figure_text(*greatest)),
-        _ => String::new(),
     }
-}
-
-/// A small figure keeps one decimal; a large one is written whole, its thousands apart.
-fn figure_text(figure: f64) -> String {
-    if figure < 100.0 {
-        return format!("{figure:.1}");
-    }
-    let digits = format!("{figure:.0}");
     let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
+    for test in names {
+        let of_test = measurements.iter().copied().filter(|measurement| measurement.test == test);
+        let _ = write!(text, "\n{heading} {test}\n\n");
+        if let Some((_, target)) = targets.iter().find(|(name, _)| *name == test) {
+            let _ = writeln!(text, "{target}\n");
         }
-        text.push(digit);
+        text += &table(of_test, bases);
     }
     text
 }
@@ -218,6 +134,12 @@ mod tests {
 {"subject":"factlog-sqlite","test":"append","writers":1,"opsPerSecond":99.96}
 {"subject":"tephra","test":"read-all","opsPerSecond":6500000}
 {"subject":"factlog-sqlite","test":"rebuild","opsPerSecond":500000,"share":0.625}
+{"subject":"factlog-postgres","test":"append","writers":8,"opsPerSecond":6000}
+{"subject":"factlog-postgres","test":"append","writers":64,"opsPerSecond":20000}
+{"subject":"pg-insert","test":"append","writers":8,"opsPerSecond":4000}
+{"subject":"pg-insert","test":"append","writers":32,"opsPerSecond":8000}
+{"subject":"factlog-postgres","test":"read-all","opsPerSecond":300000}
+{"subject":"pg-copy","test":"read-all","opsPerSecond":400000}
 {"subject":"factlog-sqlite","test":"time-travel","case":"with history","p50Us":700}
 {"subject":"factlog-sqlite","test":"time-travel","case":"from nothing","p50Us":90000}
 "#;
@@ -264,6 +186,33 @@ Target: what was remembered makes a look cost the events since, not those from t
 | factlog-sqlite | from nothing | 90,000 |
 | factlog-sqlite | with history | 700 |
 
+## PostgreSQL
+
+A server of the benchmarks' own, with the settings that it comes with, on the same disk. `pg-insert` is one prepared INSERT
+per event on a connection for each writer, `pg-unnest` one INSERT of many rows, and `pg-copy` is COPY in its binary format:
+into a table of its own, and out of factlog's. These tables have factlog's columns and as many indexes.
+A ratio is that of factlog-postgres to the row, and where it has none with so many writers, with the next more.
+
+### append
+
+Target: factlog-postgres with 64 writers 2.0 of pg-insert with 32.
+
+| subject | writers | ops/s | postgres ratio |
+| --- | ---: | ---: | ---: |
+| factlog-postgres | 8 | 6,000 |  |
+| pg-insert | 8 | 4,000 | 1.50 |
+| pg-insert | 32 | 8,000 | 2.50 |
+| factlog-postgres | 64 | 20,000 |  |
+
+### read-all
+
+Target: factlog-postgres 0.55 of pg-copy.
+
+| subject | ops/s | postgres ratio |
+| --- | ---: | ---: |
+| factlog-postgres | 300,000 |  |
+| pg-copy | 400,000 | 0.75 |
+
 ## Not measured
 
 ";
@@ -285,11 +234,5 @@ Target: what was remembered makes a look cost the events since, not those from t
         let (shown, not_measured) = page.split_at(PAGE.len());
         assert_eq!(shown, PAGE);
         assert_eq!(not_measured.lines().count(), NOT_MEASURED.len());
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_of_runs_lies_between_two() {
-        assert_eq!(median(&[4.0, 1.0, 2.0, 9.0]), Some(3.0));
-        assert_eq!(median(&[]), None);
     }
 }

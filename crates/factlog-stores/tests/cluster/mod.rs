@@ -96,9 +96,14 @@ impl Cluster {
 
     /// A new and empty server that answers.
     pub(crate) fn start() -> Result<Self, String> {
+        Self::start_in(&env::temp_dir())
+    }
+
+    /// The same, on the disk of this folder.
+    pub(crate) fn start_in(parent: &Path) -> Result<Self, String> {
         let programs = Self::programs()?;
         let account = Account::find()?;
-        let folder = account.folder()?;
+        let folder = account.folder(parent)?;
         let mut initdb = account.command(programs.join("initdb"), folder.path());
         initdb.arg("--pgdata").arg(folder.path().join("data"));
         initdb.args(["--username=factlog", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
@@ -202,7 +207,7 @@ impl Bouncer {
     /// One before a cluster.
     pub(crate) fn start(cluster: &Cluster) -> Result<Self, String> {
         let program = Self::program()?;
-        let folder = cluster.account.folder()?;
+        let folder = cluster.account.folder(&env::temp_dir())?;
         let configuration = folder.path().join("pgbouncer.ini");
         let users = folder.path().join("users");
         write(&users, "\"factlog\" \"\"\n")?;
@@ -327,8 +332,9 @@ impl Account {
     }
 
     /// A scratch folder that belongs to it.
-    fn folder(&self) -> Result<TempDir, String> {
-        let folder = TempDir::new().map_err(|error| format!("cannot make a scratch folder: {error}"))?;
+    fn folder(&self, parent: &Path) -> Result<TempDir, String> {
+        let folder =
+            TempDir::new_in(parent).map_err(|error| format!("cannot make a scratch folder: {error}"))?;
         give_away(folder.path(), self.ids)?;
         Ok(folder)
     }
