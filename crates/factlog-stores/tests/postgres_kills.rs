@@ -187,7 +187,7 @@ async fn every_acknowledged_event_is_there_once_after_processes_of_the_server_we
         fleet.told.more(fastrand::usize(1..100)).await;
         let client = when_back(&cluster.url()).await;
         if let Some(process) = appending(&client).await {
-            block_in_place(|| cluster.kill_backend(process));
+            block_in_place(|| Cluster::kill_backend(process));
             killed += 1;
         }
     }
