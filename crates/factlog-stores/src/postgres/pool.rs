@@ -113,19 +113,7 @@ impl Pool {
     /// Asks on this connection, and gives it back; one that broke or took too long is not used again.
     pub(super) async fn on(&self, connection: Object, request: &Request) -> Result<(Vec<Row>, Object), Lost> {
         let rows = self.in_time(&connection, request.on(&connection)).await;
-        Self::kept(connection, rows)
-    }
-
-    /// What came of a request on this connection; after an error it is not used again.
-    pub(super) fn kept<T>(connection: Object, asked: Result<T, Lost>) -> Result<(T, Object), Lost> {
-        match asked {
-            Ok(answer) => Ok((answer, connection)),
-            Err(lost) => {
-                // It may stand in a transaction.
-                drop(Object::take(connection));
-                Err(lost)
-            }
-        }
+        kept(connection, rows)
     }
 
     /// Waits for what is asked on a connection, as long as a request may take.
@@ -279,6 +267,18 @@ impl Pool {
     pub(super) fn close(&self) {
         self.reading.close();
         self.writing.close();
+    }
+}
+
+/// What came of a request on this connection; after an error it is not used again.
+pub(super) fn kept<T>(connection: Object, asked: Result<T, Lost>) -> Result<(T, Object), Lost> {
+    match asked {
+        Ok(answer) => Ok((answer, connection)),
+        Err(lost) => {
+            // It may stand in a transaction.
+            drop(Object::take(connection));
+            Err(lost)
+        }
     }
 }
 

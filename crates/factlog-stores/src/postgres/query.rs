@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Row};
 
 use super::condition::{Condition, like};
 use super::names::Names;
-use super::pool::{Pool, Tries};
+use super::pool::{self, Pool, Tries};
 use super::request::{Moment, Request, number, position};
 use super::row::{COLUMNS, Recent, column, decode};
 use super::transaction::Failed;
@@ -81,7 +81,7 @@ pub(super) async fn page(pool: &Pool, read: &Read) -> Result<Page> {
             }
         };
         let filling = pool.in_time(&connection, Filling::of(&connection, &read, &asked)).await;
-        match Pool::kept(connection, filling) {
+        match pool::kept(connection, filling) {
             Ok((filling, connection)) => {
                 pool.rows_were(filling.rows, filling.row_bytes);
                 if filling.leaves_much(&asked) {

@@ -136,7 +136,7 @@ impl Cluster {
         server.wait();
     }
 
-    /// Ends one process of the server at once; the server then sends all its clients away, and recovers.
+    /// Ends one process of a server at once; the server then sends all its clients away, and recovers.
     pub(crate) fn kill_backend(process: i32) {
         signal("KILL", &[&process.to_string()]);
     }

@@ -63,7 +63,7 @@ impl Told {
     }
 
     /// Reads the log: what was acknowledged is there once, what is in doubt whole or not at all, and nothing else.
-    pub(crate) async fn verify(&self, log: &EventLog) -> Vec<EventId> {
+    pub(crate) async fn verify(&self, log: &EventLog) -> Vec<Arc<Event>> {
         let events = log.read(Filter::all()).collect().await.expect("the log can be read");
         verify_order(&events);
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,7 +80,8 @@ impl Told {
         let in_doubt: HashSet<&EventId> = notes.in_doubt.iter().flatten().collect();
         let unknown = there.keys().find(|id| !notes.acknowledged.contains_key(id) && !in_doubt.contains(id));
         assert_eq!(unknown, None, "nobody has appended it");
-        events.iter().map(|event| event.id).collect()
+        drop(notes);
+        events
     }
 }
 
