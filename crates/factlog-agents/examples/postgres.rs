@@ -4,7 +4,7 @@
 
 #[path = "recorder.rs"]
 #[allow(dead_code, reason = "it is a program of its own, too")]
-mod recorder;
+pub(crate) mod recorder;
 
 use factlog::{Batch, ErrorKind, EventLog, NewEvent};
 use factlog_agents::{Configuration, Preset};

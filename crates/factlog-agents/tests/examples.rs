@@ -17,7 +17,6 @@ examples! {
     task_board at "../examples/task_board.rs",
     agent_events at "../examples/agent_events.rs",
     aggregate at "../examples/aggregate.rs",
-    recorder at "../examples/recorder.rs",
 }
 
 #[path = "../../factlog-stores/tests/postgres/mod.rs"]
@@ -26,6 +25,11 @@ mod server;
 #[path = "../examples/postgres.rs"]
 #[allow(dead_code, reason = "its main reads the environment")]
 mod postgres;
+
+#[test]
+fn recorder() {
+    postgres::recorder::main().expect("the example runs through");
+}
 
 /// Origin B's README at a real server.
 #[test]
