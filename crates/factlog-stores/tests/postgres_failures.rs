@@ -151,7 +151,7 @@ async fn a_write_transaction_that_somebody_left_open_elsewhere_stalls_neither_re
     let (database, other) = (unique(), unique());
     watching.batch_execute(&format!("CREATE DATABASE {database}")).await.unwrap();
     watching.batch_execute(&format!("CREATE SCHEMA {other}")).await.unwrap();
-    let far = session(&in_database(log.server(), &database)).await;
+    let far = session(log.in_database(&database).server()).await;
     let write = |table: &str| format!("CREATE TABLE {table} (id int); BEGIN; INSERT INTO {table} VALUES (1)");
     far.batch_execute(&write("orders")).await.unwrap();
     near.batch_execute(&write(&format!("{other}.orders"))).await.unwrap();
@@ -171,11 +171,6 @@ async fn a_write_transaction_that_somebody_left_open_elsewhere_stalls_neither_re
     watching.batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)")).await.unwrap();
 }
 
-fn in_database(server: &str, database: &str) -> String {
-    let (place, _) = server.rsplit_once('/').expect("a URL names its database");
-    format!("{place}/{database}")
-}
-
 /// The story: `synchronous_commit=off` in a role or a database, set for something else, made acknowledged events that a
 /// crash takes back.
 #[tokio::test]
@@ -186,7 +181,7 @@ async fn an_append_waits_for_the_disk_where_a_database_or_a_role_has_switched_th
     admin.batch_execute(&format!("CREATE DATABASE {database}")).await.unwrap();
     let off = format!("ALTER DATABASE {database} SET synchronous_commit = off");
     admin.batch_execute(&off).await.unwrap();
-    let log = given.by(&in_database(given.server(), &database));
+    let log = given.in_database(&database);
     let (events, store) = open(&log).await;
     let (mut client, schema) = (session(log.server()).await, log.schema());
     let witness = format!(

@@ -186,7 +186,8 @@ async fn every_acknowledged_event_is_there_once_after_processes_of_the_server_we
     while killed < BACKENDS_KILLED {
         fleet.told.more(fastrand::usize(1..100)).await;
         let client = when_back(&cluster.url()).await;
-        if let Some(process) = appending(&client).await {
+        let process = timeout(PATIENCE, appending(&client)).await.expect("nobody appends");
+        if let Some(process) = process {
             block_in_place(|| Cluster::kill_backend(process));
             killed += 1;
         }

@@ -4,9 +4,8 @@
 mod postgres;
 mod told;
 
-use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use factlog::{
     Batch, Condition, Error, ErrorKind, EventLog, Expect, Filter, NewEvent, Position, Removal, Version,
@@ -34,10 +33,6 @@ fn batch(stream: &str) -> Batch {
 
 async fn create(url: &str) -> EventLog {
     open(url, Open::Create).await.unwrap()
-}
-
-async fn refused(url: &str, open_as: Open) -> Error {
-    timeout(SOON, open(url, open_as)).await.expect("it is said soon").unwrap_err()
 }
 
 /// That the next step is told in these words.
@@ -146,7 +141,7 @@ async fn while_somebody_holds_the_log_writers_are_told_so_in_time_and_nothing_is
     let before = create(log.url()).await.append(event("task-1")).await.unwrap().last();
     let (holder, watching) = (session(log.server()).await, session(log.server()).await);
     let application = unique();
-    for settings in ["lock_wait_ms=300", "lock_wait_ms=60000&request_timeout_ms=300&attempts=2"] {
+    for settings in ["lock_wait_ms=300", "lock_wait_ms=60000&request_timeout_ms=500&attempts=3"] {
         holder.batch_execute(&format!("BEGIN; {}", log.lock())).await.unwrap();
         let events = create(&log.with(&format!("{settings}&application_name={application}"))).await;
         for error in write_all_ways(&events).await {
@@ -168,101 +163,6 @@ async fn until_nobody_asks(client: &Client, application: &str) {
     assert!(timeout(PATIENCE, over).await.is_ok(), "a request goes on that was given up");
 }
 
-/// The story: a program and the tables of another version of it, each sure of what the other means.
-#[tokio::test]
-async fn tables_of_another_version_are_refused_with_the_command_that_helps_and_keep_their_events() {
-    let Some(log) = Log::direct() else { return };
-    create(log.url()).await.append(event("task-1")).await.unwrap();
-    let migrations = Migrations::of(log.options()).await.unwrap();
-    for to in [2, 1] {
-        migrations.down(to).await.unwrap();
-        for open_as in [Open::Create, Open::Existing] {
-            let old = refused(log.url(), open_as).await;
-            assert_eq!(old.kind(), ErrorKind::Invalid, "{old:?}");
-            hints(&old, "factlog migrate up");
-        }
-    }
-    migrations.up(None).await.unwrap();
-    assert_eq!(create(log.url()).await.newest().await.unwrap(), Position(1));
-
-    let newer =
-        format!("INSERT INTO {}.migrations VALUES (99, 'of tomorrow', now(), 'factlog 99')", log.schema());
-    session(log.server()).await.batch_execute(&newer).await.unwrap();
-    let error = refused(log.url(), Open::Create).await;
-    assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
-    hints(&error, "newer factlog");
-    assert_eq!(migrations.down(1).await.unwrap_err().kind(), ErrorKind::Invalid);
-}
-
-/// The story: a migration that failed left its connection in a transaction that was over, for whoever used it next.
-#[tokio::test]
-async fn a_migration_that_fails_changes_nothing_and_what_is_asked_next_is_answered() {
-    let Some(log) = Log::direct() else { return };
-    create(log.url()).await.append(event("task-1")).await.unwrap();
-    let client = session(log.server()).await;
-    let schema = log.schema();
-    let in_the_way = format!("CREATE VIEW {schema}.mine AS SELECT * FROM {schema}.snapshots");
-    client.batch_execute(&in_the_way).await.unwrap();
-    let migrations = Migrations::of(log.options()).await.unwrap();
-    migrations.down(1).await.unwrap_err();
-    let status = migrations.status().await.unwrap();
-    assert!(status.iter().all(|migration| migration.applied_at.is_some()), "{status:?}");
-    client.batch_execute(&format!("DROP VIEW {schema}.mine")).await.unwrap();
-    assert_eq!(migrations.down(1).await.unwrap(), [3, 2]);
-}
-
-/// The story: in a database of another encoding, texts are cut in the middle of a letter, compared by other rules, or refused
-/// one day for one letter.
-#[tokio::test]
-async fn a_database_that_is_not_in_utf_8_is_refused_with_the_command_that_makes_one() {
-    let Some(log) = Log::direct() else { return };
-    let admin = session(log.server()).await;
-    for encoding in ["SQL_ASCII", "LATIN1"] {
-        let database = unique();
-        let make = format!(
-            "CREATE DATABASE {database} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
-        );
-        admin.batch_execute(&make).await.unwrap();
-        let error = refused(log.by(&in_database(log.server(), &database)).url(), Open::Create).await;
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
-        assert!(error.message().contains(encoding), "{error:?}");
-        hints(&error, "createdb --encoding UTF8");
-        admin.batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)")).await.unwrap();
-    }
-}
-
-fn in_database(server: &str, database: &str) -> String {
-    let (place, _) = server.rsplit_once('/').expect("a URL names its database");
-    format!("{place}/{database}")
-}
-
-/// The story: errors of a connection that said what a socket says, and not what to do.
-#[tokio::test]
-async fn what_is_wrong_with_a_url_is_told_by_the_next_step() {
-    let Some(log) = Log::direct() else { return };
-    let server = log.server();
-    let missing = refused(&in_database(server, "no_such_database"), Open::Create).await;
-    assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing:?}");
-    hints(&missing, "createdb");
-
-    let (_, place) = server.rsplit_once('@').expect("a URL names its user");
-    let unknown = refused(&format!("postgres://no_such_role@{place}"), Open::Create).await;
-    assert_eq!(unknown.kind(), ErrorKind::Denied, "{unknown:?}");
-    hints(&unknown, "check the user and the password");
-
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("postgres://factlog@127.0.0.1:{port}/postgres?connect_timeout=1&retry_delay_ms=50");
-    let began = Instant::now();
-    let nobody = refused(&url, Open::Create).await;
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    assert_eq!(nobody.kind(), ErrorKind::Unavailable, "{nobody:?}");
-    hints(&nobody, "is the server running");
-
-    let nothing = refused(log.url(), Open::Existing).await;
-    assert_eq!(nothing.kind(), ErrorKind::NotFound, "{nothing:?}");
-    hints(&nothing, "factlog migrate up");
-}
-
 /// The story: a transaction that sees the tables as they were when it began gives its events the positions of others.
 #[tokio::test]
 async fn a_transaction_that_sees_an_old_state_of_the_log_does_not_append() {
@@ -278,18 +178,6 @@ async fn a_transaction_that_sees_an_old_state_of_the_log_does_not_append() {
         transaction.rollback().await.unwrap();
     }
     assert_eq!(events.newest().await.unwrap(), Position::START);
-}
-
-/// The story: where a role or a database begins all transactions so, appends under load were refused for positions that were
-/// taken.
-#[tokio::test]
-async fn a_database_whose_transactions_see_old_states_is_refused_with_the_setting_that_helps() {
-    let Some(log) = Log::direct() else { return };
-    create(log.url()).await.append(event("task-1")).await.unwrap();
-    let url = log.with("options=-c%20default_transaction_isolation%3Dserializable");
-    let error = refused(&url, Open::Existing).await;
-    assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
-    hints(&error, "SET default_transaction_isolation = 'read committed'");
 }
 
 /// The story: a transaction that is undone leaves a gap behind, and readers that wait for it.

@@ -54,6 +54,12 @@ impl Log {
         Self { url: self.url.replacen(self.server(), server, 1) }
     }
 
+    /// One in another database of its server.
+    pub(crate) fn in_database(&self, database: &str) -> Self {
+        let (place, _) = self.server().rsplit_once('/').expect("a URL names its database");
+        self.by(&format!("{place}/{database}"))
+    }
+
     /// Where its server is.
     pub(crate) fn server(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()

@@ -18,7 +18,7 @@ pub(super) const SERVER: &str = "FACTLOG_TEST_SERVER";
 pub(super) const NUMBER: &str = "FACTLOG_TEST_NUMBER";
 
 /// What each process does so often.
-pub(super) const TURNS: u64 = 60;
+pub(super) const TURNS: u64 = 40;
 /// Callers within a process that appends in batches.
 const CALLERS: u64 = 2;
 /// The longest pause of a process that has appended and has not committed.
