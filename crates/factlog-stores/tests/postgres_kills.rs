@@ -224,10 +224,12 @@ async fn every_acknowledged_event_is_there_once_after_storms_of_connections_that
     let administrator = session(log.server()).await;
     let terminate =
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
-    for _ in 0..STORMS {
+    let mut storms = 0;
+    while storms < STORMS {
         fleet.told.more(fastrand::usize(1..100)).await;
         let ended: i64 = administrator.query_one(terminate, &[&application]).await.unwrap().get(0);
-        assert!(ended > 0, "nobody was connected");
+        // What was acknowledged before the last one may be heard of after it, when nobody is connected yet.
+        storms += u32::from(ended > 0);
     }
     fleet.verify().await;
 }
