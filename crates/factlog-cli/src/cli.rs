@@ -94,8 +94,7 @@ Examples:
   factlog import claude-code
   factlog hooks install --claude
 
-The log is sqlite:factlog.db in this folder, unless --store, FACTLOG_STORE, a .factlog.toml or POSTGRES_HOST
-names another.
+The log is sqlite:factlog.db in this folder, unless --store, FACTLOG_STORE, a .factlog.toml or POSTGRES_HOST names another.
 Exit codes: 0 ok, 1 failure, 2 usage or bad input, 3 not found, 4 conflict, 5 unavailable, 6 corrupt.";
 
 /// The event store and event bus for fleets of AI agents: a durable, ordered log of facts.

@@ -24,8 +24,9 @@ pub(crate) fn start(cli: &Cli) {
         Some(level) => level,
         None => ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))],
     };
+    let name = if chosen.is_some() { "FACTLOG_LOG" } else { "EVENT_LOG_LEVEL" };
     let filter = EnvFilter::try_new(chosen.as_deref().unwrap_or(level)).unwrap_or_else(|error| {
-        note(format_args!("note: what to log is not understood: {error}"));
+        note(format_args!("note: {name} is not understood: {error}"));
         EnvFilter::new("warn")
     });
     let file = configuration.log_file().and_then(|path| open(Path::new(path)));

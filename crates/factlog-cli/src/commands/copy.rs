@@ -6,8 +6,8 @@ use factlog::{Error, EventLog};
 use factlog_adapters::copy::{Copied, Doing, Options, Progress, copy};
 use factlog_stores::Open;
 
+use super::Context;
 use super::check::pair;
-use super::{Context, open_other};
 use crate::cli::CopyArgs;
 use crate::failure::Outcome;
 use crate::output::{Counting, Format, Listing, note};
@@ -15,10 +15,10 @@ use crate::output::{Counting, Format, Listing, note};
 pub(crate) async fn run(context: &Context, args: &CopyArgs) -> Outcome {
     let format = context.format("copy", Listing::FORMATS)?;
     let from = match &args.from {
-        Some(url) => open_other(url, Open::Existing).await?,
+        Some(url) => context.open_other(url, Open::Existing).await?,
         None => context.open().await?,
     };
-    let to = open_other(&args.to, Open::Create).await?;
+    let to = context.open_other(&args.to, Open::Create).await?;
     refuse_itself(&from, &to)?;
     let options = Options { append: args.append, verify: !args.no_verify };
     let counting = Counting::new();

@@ -86,12 +86,12 @@ impl Context {
         tracing::info!("the log is {} ({})", self.settings.shown_url(), store.origin);
         Ok(factlog_stores::open(self.settings.url(), open).await?)
     }
-}
 
-/// Opens another log than the one of the settings.
-async fn open_other(url: &str, open: Open) -> Outcome<EventLog> {
-    let url = at_home(url.to_owned(), &|name| std::env::var_os(name));
-    Ok(factlog_stores::open(&url, open).await?)
+    /// Another log than the one of the settings; what they say of any log at a server holds for it too.
+    async fn open_other(&self, url: &str, open: Open) -> Outcome<EventLog> {
+        let url = at_home(url.to_owned(), &|name| std::env::var_os(name));
+        Ok(factlog_stores::open(&self.settings.configuration.with_settings(&url), open).await?)
+    }
 }
 
 /// Runs a command.

@@ -3,9 +3,9 @@
 use factlog_adapters::copy::{self, Compared, Verdict};
 use factlog_stores::Open;
 
+use super::Context;
 use super::check::pair;
 use super::copy::far;
-use super::{Context, open_other};
 use crate::cli::VerifyArgs;
 use crate::failure::{Failure, Outcome, exit};
 use crate::output::{Counting, Listing};
@@ -13,7 +13,7 @@ use crate::output::{Counting, Listing};
 pub(crate) async fn run(context: &Context, args: &VerifyArgs) -> Outcome {
     let format = context.format("verify", Listing::FORMATS)?;
     let here = context.inspect().await?;
-    let there = open_other(&args.against, Open::Inspect).await?;
+    let there = context.open_other(&args.against, Open::Inspect).await?;
     let counting = Counting::new();
     let compared = copy::verify(&here, &there, &mut |progress| counting.say(far(progress))).await;
     drop(counting);

@@ -12,6 +12,7 @@ fn the_first_page_shows_the_commands_by_task() {
 
     Record:
       append       Record one event, or many from standard input
+      record       Record what a program tells by name: task:started, agent:registered ...
       import       Take in transcripts of agents, or JSON lines
       watch        Follow the transcripts of an agent, live
       hooks        Have agents record what they do, live
@@ -48,6 +49,7 @@ fn the_first_page_shows_the_commands_by_task() {
       health       Say how the log is doing
       copy         Copy a log into another, of whatever store
       verify       Compare the log with another
+      migrate      Bring the tables of a log in PostgreSQL up, or down
       retention    Say what old events would go, and remove them
       archive      Move old events into files, and bring them back
       doctor       Find out what keeps the recording from working
@@ -57,9 +59,10 @@ fn the_first_page_shows_the_commands_by_task() {
       demo         See it all in ten seconds, in a scratch folder
 
     Options:
-          --store <URL>      The log: sqlite:PATH, jsonl:DIR or memory:
+          --store <URL>      The log: sqlite:PATH, jsonl:DIR, memory:, or the URL of a PostgreSQL server
           --format <FORMAT>  How to write what is found; a command refuses what it cannot do [possible
                              values: table, json, jsonl, csv, cloudevents]
+          --preset <NAME>    Settings that go together: default, development, production or test
       -v, --verbose...       Say more on standard error; twice for even more
       -h, --help             Print help (see more with '--help')
       -V, --version          Print version
@@ -71,8 +74,8 @@ fn the_first_page_shows_the_commands_by_task() {
       factlog import claude-code
       factlog hooks install --claude
 
-    The log is sqlite:factlog.db in this folder, unless --store, FACTLOG_STORE or a .factlog.toml names
-    another.
+    The log is sqlite:factlog.db in this folder, unless --store, FACTLOG_STORE, a .factlog.toml or
+    POSTGRES_HOST names another.
     Exit codes: 0 ok, 1 failure, 2 usage or bad input, 3 not found, 4 conflict, 5 unavailable, 6
     corrupt.
     "#);

@@ -247,19 +247,19 @@ fn a_store_that_cannot_be_is_refused() {
     insta::assert_snapshot!(said.join("\n"), @r#"
     factlog.db: 2
     error: "factlog.db" is not a log's URL
-    hint: a log's URL is sqlite:PATH, jsonl:DIR or memory:, for example sqlite:factlog.db
+    hint: a log's URL is sqlite:PATH, jsonl:DIR, postgres://... or memory:, for example sqlite:factlog.db
 
     sqlite:: 2
     error: "sqlite:" names no place
-    hint: a log's URL is sqlite:PATH, jsonl:DIR or memory:, for example sqlite:factlog.db
+    hint: a log's URL is sqlite:PATH, jsonl:DIR, postgres://... or memory:, for example sqlite:factlog.db
 
     oracle:x: 2
     error: "oracle" is no kind of log
-    hint: a log's URL is sqlite:PATH, jsonl:DIR or memory:, for example sqlite:factlog.db
+    hint: a log's URL is sqlite:PATH, jsonl:DIR, postgres://... or memory:, for example sqlite:factlog.db
 
     memory:x: 2
     error: "memory:x": memory: takes no path and no settings
-    hint: a log's URL is sqlite:PATH, jsonl:DIR or memory:, for example sqlite:factlog.db
+    hint: a log's URL is sqlite:PATH, jsonl:DIR, postgres://... or memory:, for example sqlite:factlog.db
 
     sqlite:factlog.db?sync=off: 2
     error: "sqlite:factlog.db?sync=off": "sync=off" is no setting of it, or not with that value
