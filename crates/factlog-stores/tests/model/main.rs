@@ -19,7 +19,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 const CASES_IN_CI: u32 = 2_000;
 const CASES: u32 = 256;
 /// The same for stores at a server.
-const CASES_ON_A_SERVER_IN_CI: u32 = 200;
+const CASES_ON_A_SERVER_IN_CI: u32 = 100;
 const CASES_ON_A_SERVER: u32 = 32;
 /// Fixed, so that a failure can be seen again.
 const SEED: u64 = 20_261_120;
