@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use factlog::admission::{self, Admission};
@@ -157,19 +158,27 @@ impl Writer {
         let wait = i32::try_from(pool.options.lock_wait.as_millis()).unwrap_or(i32::MAX);
         let request = group::append(&pool.options.names, batches, &self.hints, wait);
         let mut tries = Tries::new(&pool.options);
+        // Whether something was sent whose answer never came.
+        let mut is_in_doubt = false;
+        let settle =
+            |error: Error, is_in_doubt| Lost::Never(if is_in_doubt { unknown(error) } else { error });
         loop {
-            let asked = async { pool.on(pool.get_to_write().await?, &request).await };
-            match asked.await.map(|(rows, _)| rows) {
-                Ok(rows) => {
-                    let row = rows
-                        .first()
-                        .ok_or_else(|| Lost::Never(Error::stopped("the server gave no answer")))?;
-                    return group::fates(batches, row).map_err(Lost::Never);
-                }
-                Err(lost @ Lost::Connection(_)) => {
-                    tries.again(lost).await.map_err(|error| Lost::Never(unknown(error)))?;
-                }
-                Err(lost) => return Err(lost),
+            let lost = match pool.get_to_write().await {
+                Ok(connection) => match pool.on(connection, &request).await {
+                    Ok((rows, _)) => {
+                        let gone = || Lost::Never(Error::stopped("the server gave no answer"));
+                        return group::fates(batches, rows.first().ok_or_else(gone)?).map_err(Lost::Never);
+                    }
+                    Err(lost) => {
+                        is_in_doubt |= matches!(lost, Lost::Connection(_));
+                        lost
+                    }
+                },
+                Err(lost) => lost,
+            };
+            match lost {
+                Lost::Data(_) => return Err(lost),
+                lost => tries.again(lost).await.map_err(|error| settle(error, is_in_doubt))?,
             }
         }
     }
@@ -226,6 +235,8 @@ impl Writer {
     async fn under_lock(&self, batch: &Batch, clear_to: Position) -> Result<Appended> {
         let pool = &self.shared.pool;
         let mut tries = Tries::new(&pool.options);
+        // Whether a commit was asked for whose answer never came.
+        let is_in_doubt = AtomicBool::new(false);
         loop {
             let done = async {
                 let transaction = Transaction::begin(pool).await?;
@@ -233,13 +244,21 @@ impl Writer {
                 let append =
                     async |client: &Client| transaction::append(client, names, batch, clear_to).await;
                 let appended = transaction.within(append).await?;
-                transaction.commit().await?;
-                Ok(appended)
+                let committed = transaction.commit().await;
+                let is_lost = matches!(committed, Err(Lost::Connection(_)));
+                is_in_doubt.fetch_or(is_lost, Ordering::Relaxed);
+                committed.map(|()| appended)
             };
             match done.await {
                 Ok(appended) => return Ok(appended),
-                Err(lost @ Lost::Connection(_)) => tries.again(lost).await.map_err(unknown)?,
-                Err(lost) => return Err(lost.into()),
+                Err(lost) => tries.again(lost).await.map_err(|error| {
+                    let is_told_otherwise = matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Invalid);
+                    if is_in_doubt.load(Ordering::Relaxed) && !is_told_otherwise {
+                        unknown(error)
+                    } else {
+                        error
+                    }
+                })?,
             }
         }
     }
