@@ -67,6 +67,15 @@ BEGIN
         USING ERRCODE = 'PT400';
 END $$;
 
+-- A time as RFC 3339 writes it, and no other word that the server takes for one.
+CREATE OR REPLACE FUNCTION factlog.checked_time(value text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF value !~ '^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$' THEN
+        RAISE EXCEPTION 'a time is written as 2026-11-20T23:44:30Z' USING ERRCODE = 'PT400';
+    END IF;
+    RETURN value::timestamptz;
+END $$;
+
 -- JSON in the form in which a log keeps it: without white space between its parts.
 CREATE OR REPLACE FUNCTION factlog.minified(value json) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -88,8 +97,8 @@ DECLARE
     done   record;
     known  record;
 BEGIN
-    IF count NOT BETWEEN 1 AND 1000 THEN
-        RAISE EXCEPTION 'a batch has 1 to 1000 events' USING ERRCODE = 'PT400';
+    IF count NOT BETWEEN 1 AND 1000 OR octet_length(events::text) > 32 * 1024 * 1024 THEN
+        RAISE EXCEPTION 'a batch has 1 to 1000 events, and 32 MiB at the most' USING ERRCODE = 'PT400';
     END IF;
     SELECT array_agg(1 ORDER BY n) AS batches,
         array_agg(coalesce((e ->> 'id')::uuid, gen_random_uuid()) ORDER BY n) AS ids,
@@ -99,13 +108,13 @@ BEGIN
         array_agg(factlog.checked_text('a source', e ->> 'source', 200) ORDER BY n) AS sources,
         array_agg((SELECT string_agg(factlog.checked_text('a target', t, 200), E'\n')
                    FROM json_array_elements_text(e -> 'targets') t) ORDER BY n) AS targets,
-        array_agg((e ->> 'occurredAt')::timestamptz ORDER BY n) AS occurred,
+        array_agg(factlog.checked_time(e ->> 'occurredAt') ORDER BY n) AS occurred,
         array_agg(factlog.checked_text('a correlation', e ->> 'correlationId', 200) ORDER BY n) AS correlations,
         array_agg((e ->> 'causationId')::uuid ORDER BY n) AS causations,
         array_agg(factlog.checked_text('a session', e ->> 'sessionId', 200) ORDER BY n) AS sessions,
         array_agg(factlog.checked_text('a user', e ->> 'userId', 200) ORDER BY n) AS users,
         array_agg(e ->> 'priority' ORDER BY n) AS priorities,
-        array_agg((e ->> 'expiresAt')::timestamptz ORDER BY n) AS expires,
+        array_agg(factlog.checked_time(e ->> 'expiresAt') ORDER BY n) AS expires,
         array_agg(factlog.checked_text('a traceparent', e ->> 'traceparent', 200) ORDER BY n) AS traceparents,
         array_agg((SELECT string_agg(factlog.checked_text('a tag', t, 1000), E'\n')
                    FROM json_array_elements_text(e -> 'tags') t) ORDER BY n) AS tags,
@@ -114,36 +123,30 @@ BEGIN
         bool_and(coalesce(e ->> 'priority', 'low') IN ('low', 'normal', 'high', 'critical')) AS has_priorities,
         bool_and(octet_length((e -> 'data')::text) <= 16 * 1024 * 1024) IS NOT FALSE
             AND bool_and(octet_length((e -> 'metadata')::text) <= 64 * 1024) IS NOT FALSE AS has_sizes,
+        coalesce(bool_and(coalesce(json_array_length(e -> 'tags'), 0) <= 100
+            AND coalesce(json_array_length(e -> 'targets'), 0) <= 100), true) AS has_lists,
         count(DISTINCT e ->> 'id') = count(e ->> 'id') AS has_ids
     INTO said
     FROM json_array_elements(events) WITH ORDINALITY x(e, n);
-    IF NOT (said.has_priorities AND said.has_sizes AND said.has_ids) THEN
-        RAISE EXCEPTION 'priorities are low, normal, high or critical; data has 16 MiB, metadata 64 KiB at the most; an id stands once'
+    IF NOT (said.has_priorities AND said.has_sizes AND said.has_lists AND said.has_ids) THEN
+        RAISE EXCEPTION 'priorities are low, normal, high or critical; data has 16 MiB, metadata 64 KiB, an event 100 tags and 100 targets at the most; an id stands once'
             USING ERRCODE = 'PT400';
     END IF;
     SELECT out.* INTO done
-    FROM (
-        SELECT array_agg(1 ORDER BY key) AS batches, array_agg((count + n)::integer ORDER BY key) AS places,
-            array_agg(CASE value WHEN 'none' THEN 0 WHEN 'exists' THEN -1 ELSE value::bigint END ORDER BY key) AS versions,
-            coalesce(array_agg(key ORDER BY key), '{}') AS names
-        FROM (SELECT key, value, row_number() OVER (ORDER BY key) AS n FROM json_each_text(expect) WHERE value <> 'any') x
-    ) x,
-    -- A stream may stand in the list as often as it likes only where nothing is expected of it twice: each event has the place of
-    -- the first of its name.
+    FROM (SELECT array_agg(DISTINCT name) AS names FROM (
+        SELECT unnest(said.streams) AS name UNION SELECT key FROM json_each_text(expect)
+    ) named) s,
     LATERAL (
-        SELECT array_agg(first.place ORDER BY own.place) AS places
-        FROM unnest(said.streams || x.names) WITH ORDINALITY own(name, place)
-        JOIN LATERAL (
-            SELECT min(o.place)::integer AS place FROM unnest(said.streams || x.names) WITH ORDINALITY o(name, place)
-            WHERE o.name = own.name
-        ) first ON true
-    ) p,
+        SELECT array_agg(1) AS batches, array_agg(array_position(s.names, key) ORDER BY key) AS places,
+            array_agg(CASE value WHEN 'none' THEN 0 WHEN 'exists' THEN -1 ELSE value::bigint END ORDER BY key) AS versions
+        FROM json_each_text(expect) WHERE value <> 'any'
+    ) x,
     LATERAL factlog.append_events(
-        10000, said.batches, said.ids, said.streams || x.names, NULL, p.places[1:count], said.types, said.sources,
-        said.targets, said.occurred, said.correlations, said.causations, said.sessions, said.users, said.priorities,
-        said.expires, said.traceparents, said.tags, said.metadata, said.data,
-        x.batches, (SELECT array_agg(p.places[place] ORDER BY i) FROM unnest(x.places) WITH ORDINALITY u(place, i)), x.versions,
-        NULL, NULL, NULL
+        10000, said.batches, said.ids, s.names, NULL,
+        (SELECT array_agg(array_position(s.names, name) ORDER BY n) FROM unnest(said.streams) WITH ORDINALITY u(name, n)),
+        said.types, said.sources, said.targets, said.occurred, said.correlations, said.causations, said.sessions,
+        said.users, said.priorities, said.expires, said.traceparents, said.tags, said.metadata, said.data,
+        x.batches, x.places, x.versions, NULL, NULL, NULL
     ) out;
     IF done.out_refused IS NULL THEN
         RETURN json_build_object('events', (
@@ -168,8 +171,9 @@ BEGIN
         USING ERRCODE = 'PT409', HINT = 'send the same batch as the first time, or new ids';
 END $$;
 
-REVOKE ALL ON FUNCTION factlog.append(json, json), factlog.minified(json), factlog.checked_text(text, text, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION factlog.append(json, json), factlog.minified(json), factlog.checked_text(text, text, integer)
+REVOKE ALL ON FUNCTION factlog.append(json, json), factlog.minified(json), factlog.checked_text(text, text, integer), factlog.checked_time(text)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION factlog.append(json, json), factlog.minified(json), factlog.checked_text(text, text, integer), factlog.checked_time(text)
     TO factlog_agent;
 
 COMMIT;

@@ -216,6 +216,10 @@ impl Configuration {
             if value.is_empty() {
                 continue;
             }
+            // What links of containers call a port.
+            let is_linked = known.variable == "POSTGRES_PORT" && value.starts_with("tcp://");
+            let value =
+                if is_linked { value.rsplit(':').next().unwrap_or_default().to_owned() } else { value };
             check(known, &value)?;
             settings.push(Configured { name: known.name, value, origin, is_secret });
         }
@@ -295,7 +299,6 @@ impl Configuration {
         let interval = self.get("event.health_check_interval_ms").map(str::to_owned);
         let own = |name: &str| self.get(name).map(str::to_owned);
         let settings = [
-            ("password", own("postgres.password")),
             ("sslmode", own("postgres.ssl_mode")),
             ("pool_max", own("postgres.max_connections")),
             ("pool_min", own("postgres.min_connections")),
@@ -305,22 +308,39 @@ impl Configuration {
             ("retry_delay_ms", own("event.retry_delay_ms")),
             ("health_interval_ms", if is_watched { interval } else { Some("0".to_owned()) }),
         ];
-        // A user without a password before the host; a server on this machine may ask for none.
-        let authority =
-            url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or(""));
-        let has_password = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
         let mut url = url.to_owned();
         for (name, value) in settings {
             let is_said = url.split_once('?').is_some_and(|(_, said)| {
                 said.split('&').any(|setting| setting.split('=').next() == Some(name))
             });
-            if let Some(value) = value.filter(|_| !(is_said || (name == "password" && has_password))) {
+            if let Some(value) = value.filter(|_| !is_said) {
                 let sign = if url.contains('?') { '&' } else { '?' };
                 // Writing to a text does not fail.
                 let _ = write!(url, "{sign}{name}={}", encoded(&value));
             }
         }
         url
+    }
+
+    /// The URL with the password of the settings, where it has none and names their host, or they name none.
+    ///
+    /// It is for URLs that a person has given: one in a project that was cloned could send the password anywhere.
+    pub fn with_password(&self, url: &str) -> String {
+        let is_server = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        let Some(password) = self.get("postgres.password").filter(|_| is_server) else {
+            return url.to_owned();
+        };
+        let authority =
+            url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or(""));
+        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let host = host.split(':').next().unwrap_or_default();
+        let has_password = user.contains(':') || url.contains("?password=") || url.contains("&password=");
+        let is_theirs = self.get("postgres.host").is_none_or(|named| named == host);
+        if has_password || !is_theirs {
+            return url.to_owned();
+        }
+        let sign = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{sign}password={}", encoded(password))
     }
 
     /// A recorder on this log, with what these settings say of it.
@@ -464,6 +484,25 @@ mod tests {
             "postgres://postgres:a%40b%2Fc%3Ad%25@db:5432/claude_task_master?health_interval_ms=0"
         );
         assert_eq!(configuration.find("postgres.password").unwrap().shown(), "(secret)");
+    }
+
+    #[test]
+    fn a_password_goes_to_the_host_that_it_is_for_and_to_no_other() {
+        let here = read(None, &[("POSTGRES_HOST", "db.corp"), ("POSTGRES_PASSWORD", "s3cret")]).unwrap();
+        assert_eq!(
+            here.with_password("postgres://me@db.corp:1/x"),
+            "postgres://me@db.corp:1/x?password=s3cret"
+        );
+        for other in
+            ["postgres://evil.example/x?sslmode=disable", "postgres://me:own@db.corp/x", "sqlite:x.db"]
+        {
+            assert_eq!(here.with_password(other), other);
+            assert_eq!(here.with_settings(other), other, "and not by itself");
+        }
+        let nowhere = read(None, &[("POSTGRES_PASSWORD", "s3cret")]).unwrap();
+        assert_eq!(nowhere.with_password("postgres://h/x?a=b"), "postgres://h/x?a=b&password=s3cret");
+        let linked = read(None, &[("POSTGRES_PORT", "tcp://10.0.0.1:5433")]).unwrap();
+        assert_eq!(linked.get("postgres.port"), Some("5433"));
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub(crate) struct Setting {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) store: Setting,
+    /// Whether a password stands in the URL as it was given.
+    pub(crate) has_password: bool,
     pub(crate) format: Setting,
     pub(crate) preset: Setting,
     /// What the variables of a PostgreSQL server and the preset say.
@@ -115,6 +117,7 @@ impl Settings {
             store: pick("store", flags.store.map(str::to_owned), Some(STORE_DEFAULT), |file| &file.store),
             format: pick("format", format, None, |file| &file.format),
             preset,
+            has_password: false,
             configuration,
             prices: files.iter().find_map(|(file, _)| file.prices.clone()).unwrap_or_default(),
             redact: rules(&files, user_file(world.variable).as_deref()),
@@ -124,21 +127,34 @@ impl Settings {
         let home = (world.variable)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         settings.retention = retention(&files, &settings.store, user.as_deref(), home.as_deref());
         settings.store.value = settings.store.value.map(|url| at_home(url, world.variable));
-        settings.configure()?;
+        settings.configure(user.as_deref())?;
         settings.format()?;
         Ok(settings)
     }
 
     /// Takes the log that the variables or the preset name, where nothing else names one, and what they say of it.
-    fn configure(&mut self) -> Result<()> {
+    fn configure(&mut self, user: Option<&Path>) -> Result<()> {
         let named = if self.store.origin == "default" { self.configuration.store_url()? } else { None };
         if let Some((url, origin)) = named {
             self.store.value = Some(url);
             self.store.origin = origin;
         } else if let Some(url) = &self.store.value {
-            self.store.value = Some(self.configuration.with_settings(url));
+            self.has_password = url != &without_password(url);
+            let of_a_project = self.store.origin.starts_with("file ")
+                && user.is_none_or(|user| self.store.origin != origin(user));
+            let url = self.configuration.with_settings(url);
+            // A project that was cloned must not have the person's password sent to a server of its own.
+            let url = if of_a_project { url } else { self.configuration.with_password(&url) };
+            self.store.value = Some(url);
         }
         Ok(())
+    }
+
+    /// The URL of the log without its password, to be used again where the password is set.
+    pub(crate) fn bare_url(&self) -> String {
+        let masked = without_password(self.url()).replace(":***@", "@");
+        let masked = masked.replace("?password=***&", "?").replace("&password=***", "");
+        masked.replace("?password=***", "")
     }
 
     /// The URL of the log without a password, for people and files.
@@ -253,19 +269,18 @@ pub(crate) fn at_home(url: String, variable: &dyn Fn(&str) -> Option<OsString>) 
     }
 }
 
-/// A URL with `***` in place of its password.
+/// A URL with `***` in place of its password, whatever characters that has.
 pub(crate) fn without_password(url: &str) -> String {
-    let (place, settings) =
-        url.split_once('?').map_or((url, None), |(place, settings)| (place, Some(settings)));
-    let place = place.split_once("://").and_then(|(kind, rest)| {
-        let (authority, path) =
-            rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
-        let (user, host) = authority.rsplit_once('@')?;
-        let (user, _) = user.split_once(':')?;
-        Some(format!("{kind}://{user}:***@{host}/{path}"))
-    });
-    let place = place.unwrap_or_else(|| url.split('?').next().unwrap_or_default().to_owned());
-    let Some(settings) = settings else { return place };
+    let Some((kind, rest)) = url.split_once("://").filter(|(kind, _)| kind.starts_with("postgres")) else {
+        return url.to_owned();
+    };
+    let masked = match rest.rsplit_once('@') {
+        Some((user, host)) if user.contains(':') => {
+            format!("{kind}://{}:***@{host}", user.split(':').next().unwrap_or_default())
+        }
+        _ => url.to_owned(),
+    };
+    let Some((place, settings)) = masked.split_once('?') else { return masked };
     let settings = settings.split('&').map(|setting| match setting.split_once('=') {
         Some(("password", _)) => "password=***",
         _ => setting,
@@ -279,7 +294,10 @@ mod tests {
 
     #[test]
     fn no_password_is_shown_wherever_it_stands() {
-        assert_eq!(without_password("postgres://me:s3@cret@h:1/db?a=b"), "postgres://me:***@h:1/db?a=b");
+        for password in ["s3@cret", "pa/ss", "pa?ss", "a:b"] {
+            let url = format!("postgres://me:{password}@h:1/db?a=b");
+            assert_eq!(without_password(&url), "postgres://me:***@h:1/db?a=b");
+        }
         assert_eq!(
             without_password("postgres://me@h/db?password=s3cret&x=1"),
             "postgres://me@h/db?password=***&x=1"

@@ -107,6 +107,18 @@ async fn an_agent_appends_and_reads_and_can_do_nothing_else() {
         let code = client.batch_execute(refused).await.expect_err(refused).code().cloned();
         assert_eq!(code.map(|code| code.code().to_owned()).as_deref(), Some("42501"), "{refused}");
     }
+    // What no reader could read is refused by the function itself too.
+    for (streams, places, time) in
+        [("{a-1,a-1}", "{1,2}", "NULL"), ("{a-1}", "{1,1}", "ARRAY['infinity','infinity']::timestamptz[]")]
+    {
+        let sql = format!(
+            "SELECT factlog.append_events(1000, '{{1,1}}', ARRAY[gen_random_uuid(), gen_random_uuid()], '{streams}', NULL,
+                 '{places}', '{{x,x}}', NULL, NULL, {time}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+                 ARRAY['{{}}', '{{}}'], NULL, NULL, NULL, NULL, NULL, NULL)"
+        );
+        let code = client.batch_execute(&sql).await.expect_err(&sql).code().cloned();
+        assert!(code.is_some_and(|code| code.code().starts_with("23")), "{sql}");
+    }
     client.batch_execute("SET ROLE anon").await.expect_err("it is nobody else");
     let owner = project.connect("factlog").await;
     owner.batch_execute("SET ROLE anon").await.expect("the owner may be anybody");
@@ -151,6 +163,8 @@ async fn the_function_for_the_api_appends_as_factlog_does() {
         json!([{"stream": " a", "type": "x"}]),
         json!([{"stream": "a", "type": "x".repeat(101)}]),
         json!([{"stream": "a", "type": "x", "priority": "urgent"}]),
+        json!([{"stream": "a", "type": "x", "occurredAt": "infinity"}]),
+        json!([{"stream": "a", "type": "x", "tags": vec!["t"; 101]}]),
     ] {
         assert_eq!(append(bad.clone(), json!({})).await, Err("PT400".into()), "{bad}");
     }

@@ -226,7 +226,8 @@ impl Durable {
         match self.save(log).await {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 tracing::warn!(%error, "the place of a follower is saved later");
-                self.unsaved = 0;
+                // Due again in a while, and not at the next event.
+                self.unsaved = 1;
                 self.saved_at = Instant::now();
                 Ok(())
             }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use clap::Parser;
 use factlog::{Error, Filter, NewEvent, Position};
-use factlog_stores::postgres::{Migrations, Names};
-use factlog_stores::{Open, PostgresOptions, StoreUrl};
+use factlog_stores::postgres::Migrations;
+use factlog_stores::{Open, PostgresOptions};
 
 use crate::cli::Cli;
 use crate::demo_events::EVENTS;
@@ -19,31 +19,28 @@ use crate::output::stdout;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Shows it in a scratch folder; at a server, where one is named, in tables of its own.
-pub(crate) async fn run(store: Option<&str>) -> Outcome {
+pub(crate) async fn run(server: Option<&str>) -> Outcome {
     let folder = tempfile::TempDir::with_prefix("factlog-demo-").map_err(scratch)?;
-    let server = match store.map(str::parse::<StoreUrl>) {
-        Some(Ok(StoreUrl::Postgres(options))) => Some(options),
-        _ => None,
-    };
-    let outcome = match (server, store) {
-        (Some(options), Some(url)) => at_a_server(*options, url, folder.path()).await,
-        _ => tour(folder.path(), &format!("sqlite:{}", folder.path().join("demo.db").display())).await,
+    let outcome = match server {
+        Some(url) => at_a_server(url, folder.path()).await,
+        None => tour(folder.path(), &format!("sqlite:{}", folder.path().join("demo.db").display())).await,
     };
     // Also after a failure nothing is left behind.
     folder.close().map_err(scratch)?;
     outcome
 }
 
-async fn at_a_server(mut options: PostgresOptions, url: &str, folder: &Path) -> Outcome {
-    let schema = format!("factlog_demo_{}", std::process::id());
-    options.names = Names::new(&schema, "")?;
+async fn at_a_server(url: &str, folder: &Path) -> Outcome {
     let (place, settings) = url.split_once('?').unwrap_or((url, ""));
-    let others = settings
-        .split('&')
-        .filter(|setting| !setting.starts_with("schema=") && !setting.starts_with("prefix="));
-    let settings =
-        others.filter(|setting| !setting.is_empty()).fold(String::new(), |all, setting| all + "&" + setting);
-    let outcome = tour(folder, &format!("{place}?schema={schema}{settings}")).await;
+    // Nothing that the settings say may name other tables than these.
+    let mut own = format!("{place}?schema=factlog_demo_{}&prefix=", std::process::id());
+    for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
+        if !setting.starts_with("schema=") && !setting.starts_with("prefix=") {
+            own = own + "&" + setting;
+        }
+    }
+    let options = PostgresOptions::new(&own)?;
+    let outcome = tour(folder, &own).await;
     let gone = async { Migrations::of(options).await?.down(0).await };
     let gone = gone.await;
     outcome?;

@@ -19,6 +19,8 @@ use crate::state::State;
 
 /// How long the log may be locked by others before the event is kept for later.
 const LOCK_WAIT_MS: u64 = 3_000;
+/// How long the whole of an append may take before the event is kept for later.
+const APPEND_MS: u64 = 8_000;
 /// After this long a pause it is looked whether the payload is whole.
 const PAUSE_MS: u64 = 50;
 /// After this long a silence no more of the payload is waited for.
@@ -95,7 +97,7 @@ fn record(args: &HookArgs, store: Option<&str>, state: &State) -> Result<()> {
     let redactor = if args.no_redact { None } else { Some(redactor(&rules, state)?) };
     let mut event = hook::event(agent, &payload, redactor.as_ref())?;
     event.traceparent = std::env::var("TRACEPARENT").ok().and_then(|parent| parent.parse().ok());
-    let url = settings.as_ref().map_or_else(|_| String::new(), Settings::shown_url);
+    let url = settings.as_ref().map_or_else(|_| String::new(), Settings::bare_url);
     let appended = settings.and_then(|settings| append(settings.url(), event.clone()));
     appended.map_err(|error| keep(state, &url, event, &error))
 }
@@ -144,7 +146,7 @@ fn append(url: &str, event: NewEvent) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|cause| Error::unavailable(format!("no runtime: {cause}")))?;
-    runtime.block_on(async {
+    let appending = async {
         let log = match url.parse()? {
             StoreUrl::Sqlite(mut options) => {
                 options.lock_wait = options.lock_wait.min(Duration::from_millis(LOCK_WAIT_MS));
@@ -162,5 +164,10 @@ fn append(url: &str, event: NewEvent) -> Result<()> {
         };
         log.append(event).await?;
         log.close().await
-    })
+    };
+    // A server takes several requests, and each of them its time.
+    let appended = async { tokio::time::timeout(Duration::from_millis(APPEND_MS), appending).await };
+    runtime
+        .block_on(appended)
+        .unwrap_or_else(|_| Err(Error::unavailable(format!("the log did not answer within {APPEND_MS} ms"))))
 }

@@ -97,7 +97,11 @@ fn meant(args: &HooksWhere) -> Result<Vec<Settings>> {
 fn command(context: &Context, agent: Agent) -> Result<String> {
     let program = std::env::current_exe()
         .map_err(|cause| Error::unavailable(format!("where factlog itself is: {cause}")))?;
-    let url = absolute(context.settings.url())?;
+    if context.settings.has_password {
+        return Err(Error::invalid("the password of the log would stand in the agents' settings")
+            .with_hint("leave it out of --store and set POSTGRES_PASSWORD where the agents run"));
+    }
+    let url = absolute(&context.settings.bare_url())?;
     Ok(format!("{} hook --agent {} --store {}", quoted(&plain_path(&program)), agent.name(), quoted(&url)))
 }
 
@@ -105,11 +109,7 @@ fn absolute(url: &str) -> Result<String> {
     let (kind, place) = match url.parse()? {
         StoreUrl::Sqlite(options) => ("sqlite", options.path),
         StoreUrl::Jsonl(options) => ("jsonl", options.path),
-        StoreUrl::Postgres(options) if options.config.get_password().is_none() => return Ok(url.to_owned()),
-        StoreUrl::Postgres(_) => {
-            return Err(Error::invalid("the password of the log would stand in the agents' settings")
-                .with_hint("leave it out of --store and set POSTGRES_PASSWORD where the agents run"));
-        }
+        StoreUrl::Postgres(_) => return Ok(url.to_owned()),
         StoreUrl::Memory => {
             return Err(Error::invalid(format!("hooks cannot record into {url}: it ends with each process"))
                 .with_hint("use --store sqlite:PATH"));

@@ -90,7 +90,9 @@ impl Context {
     /// Another log than the one of the settings; what they say of any log at a server holds for it too.
     async fn open_other(&self, url: &str, open: Open) -> Outcome<EventLog> {
         let url = at_home(url.to_owned(), &|name| std::env::var_os(name));
-        Ok(factlog_stores::open(&self.settings.configuration.with_settings(&url), open).await?)
+        let configuration = &self.settings.configuration;
+        let url = configuration.with_password(&configuration.with_settings(&url));
+        Ok(factlog_stores::open(&url, open).await?)
     }
 }
 
@@ -150,7 +152,10 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Retention(args) => retention::run(&context, args).await,
         Command::Archive(args) => archive::run(&context, args).await,
         Command::Config(args) => config::run(&context, &args),
-        Command::Demo => demo::run(cli.store.as_deref()).await,
+        Command::Demo => {
+            let is_server = cli.store.as_deref().is_some_and(|url| url.starts_with("postgres"));
+            demo::run(is_server.then(|| context.settings.url())).await
+        }
         Command::Completions(_) | Command::Docs { .. } | Command::Hook(_) => Ok(()),
     }
 }

@@ -142,6 +142,8 @@ impl Migrations {
                          SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                          WHERE n.nspname = '{schema_text}' AND c.relkind IN ('r', 'v', 'm', 'S', 'f', 'p')
                              AND c.relname NOT IN ('{prefix_text}migrations', '{prefix_text}migrations_made')
+                     ) AND NOT EXISTS (
+                         SELECT FROM pg_proc p WHERE p.pronamespace = to_regnamespace('{schema_text}')
                      )",
                 ));
                 let made = !made.on(&connection).await?.is_empty();
@@ -263,9 +265,11 @@ async fn begin(pool: &Pool, names: &Names) -> Result<ClientWrapper> {
     let connection = Object::take(pool.get().await?);
     let begun = async {
         connection.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-        let lock = Request::new("SELECT pg_advisory_xact_lock($1, hashtext($2))")
+        let lock = "SELECT set_config('lock_timeout', $3, true), pg_advisory_xact_lock($1, hashtext($2))";
+        let lock = Request::new(lock)
             .with(LOCK_CLASS, Type::INT4)
-            .with(format!("{}.{}", names.schema(), names.prefix()), Type::TEXT);
+            .with(format!("{}.{}", names.schema(), names.prefix()), Type::TEXT)
+            .with(pool.options.lock_wait.as_millis().to_string(), Type::TEXT);
         lock.on(&connection).await
     };
     match begun.await {

@@ -28,6 +28,8 @@ const ATTEMPTS: u32 = 5;
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 /// How often a store looks whether the server is there.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
+/// The longest time that the server takes: 24 days.
+const MILLIS_MAX: u64 = i32::MAX as u64;
 /// The settings that are ours; all others are the connection's.
 pub(crate) const SETTINGS: &str = "the settings are schema, prefix, pool_max (2 to 50), pool_min, attempts, retry_delay_ms, \
      request_timeout_ms, lock_wait_ms, health_interval_ms (0: never), batch_events (1 to 1000), hints (on, off), \
@@ -92,6 +94,11 @@ impl PostgresOptions {
     /// # Errors
     /// `Invalid` for a URL that cannot be read or has unknown settings.
     pub fn new(url: &str) -> Result<Self> {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        if rest.find(['/', '?']).is_some_and(|end| rest[end..].contains('@')) {
+            return Err(Error::invalid("the URL of the server has an @ behind its host")
+                .with_hint("in a password / is %2F, ? is %3F, @ is %40 and % is %25"));
+        }
         let (place, settings) = url.split_once('?').unwrap_or((url, ""));
         let (mut schema, mut prefix, mut sslmode) = (SCHEMA_DEFAULT.to_owned(), String::new(), None);
         let mut theirs = Vec::new();
@@ -160,7 +167,10 @@ impl PostgresOptions {
 
     /// Takes a setting of ours; `false` for one that is not, none for a value that cannot be.
     fn set(&mut self, name: &str, value: &str) -> Option<bool> {
-        let millis = || value.parse().ok().map(Duration::from_millis);
+        let millis = || {
+            let millis = value.parse().ok().filter(|millis| *millis <= MILLIS_MAX);
+            millis.map(Duration::from_millis)
+        };
         match name {
             "pool_max" => self.pool_max = value.parse().ok().filter(|max| POOL_MIN_MAX.contains(max))?,
             "pool_min" => self.pool_min = value.parse().ok().filter(|min| *min <= *POOL_MIN_MAX.end())?,
@@ -187,7 +197,9 @@ impl PostgresOptions {
 
     /// Encrypted and verified, unless the server is on this machine or the URL says otherwise.
     fn encrypt(&mut self, sslmode: Option<&str>) -> Result<()> {
-        let is_local = self.config.get_hosts().iter().all(is_local);
+        // An address takes the place of its host's.
+        let is_local = self.config.get_hosts().iter().all(is_local)
+            && self.config.get_hostaddrs().iter().all(IpAddr::is_loopback);
         let (mode, verify) = match sslmode {
             None if is_local => (SslModeOf::Disable, true),
             None | Some("require" | "verify-full" | "verify-ca") => (SslModeOf::Require, true),
@@ -315,6 +327,12 @@ mod tests {
 
     #[test]
     fn a_setting_that_is_not_known_or_out_of_its_bounds_is_refused_and_no_secret_is_told() {
+        for url in ["postgres://me:pa?s3cret@h/db", "postgres://me:pa/s3cret@h/db"] {
+            let error = PostgresOptions::new(url).unwrap_err();
+            assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+        }
+        let elsewhere = PostgresOptions::new("postgres://localhost/db?hostaddr=203.0.113.9").unwrap();
+        assert_eq!(elsewhere.tls.mode, SslModeOf::Require);
         for url in
             ["pool_max=1", "pool_max=51", "hints=maybe", "attempts=0", "sandwich=1", "schema=a%22b", "schema"]
         {

@@ -123,8 +123,8 @@ async fn types_of(pool: &Pool, filter: &Filter) -> Result<Types> {
     let exact = filter.types.iter().filter_map(|pattern| pattern.exact().map(str::to_owned));
     let mut types: Vec<String> = exact.collect();
     let mut known_to = None;
-    let is_found_otherwise =
-        !filter.ids.is_empty() || !filter.streams.is_empty() || !filter.categories.is_empty();
+    let is_found_otherwise = !filter.ids.is_empty()
+        || [filter.correlation.len(), filter.streams.len(), filter.categories.len()].into_iter().any(few);
     if !patterns.is_empty() && !is_found_otherwise {
         // Looked up one by one, since an index of types has each as often as it happened.
         let sql = "WITH RECURSIVE each(type, n) AS (
@@ -157,6 +157,11 @@ async fn types_of(pool: &Pool, filter: &Filter) -> Result<Types> {
     Ok(Types { keys: Some(types), known_to })
 }
 
+/// Whether so many values of a field are keys.
+fn few(count: usize) -> bool {
+    (1..=KEYS_MAX).contains(&count)
+}
+
 fn plan(filter: &Filter, types: Option<Vec<String>>, request: &mut Request) -> Plan {
     let is_all = |fields: Filter| fields == *filter;
     if !filter.ids.is_empty() {
@@ -169,7 +174,6 @@ fn plan(filter: &Filter, types: Option<Vec<String>>, request: &mut Request) -> P
         values: request.bind(values, Type::TEXT_ARRAY),
         is_all,
     };
-    let few = |count: usize| count > 0 && count <= KEYS_MAX;
     if few(filter.correlation.len()) {
         let values = filter.correlation.iter().map(ToString::to_string).collect();
         let is_all = is_all(Filter { correlation: filter.correlation.clone(), ..Filter::all() });
@@ -297,7 +301,14 @@ impl Filling {
                 filling.is_full = true;
                 break;
             }
-            let event = decode(&mut recent, &row, EVENT)?;
+            let event = match decode(&mut recent, &row, EVENT) {
+                // What is good before it is given first, and the error at its own place.
+                Err(_) if filling.rows > 0 => {
+                    filling.is_full = true;
+                    break;
+                }
+                decoded => decoded?,
+            };
             let weight = event.bytes();
             filling.rows += 1;
             filling.row_bytes += weight;

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use factlog::admission::{self, Admission};
 use factlog::limits::GROUP_BYTES_MAX;
-use factlog::{Appended, Batch, Error, ErrorKind, EventId, Position, Result, Stamps, Timestamp};
+use factlog::{
+    Appended, Batch, Error, ErrorKind, EventId, Position, RETENTION_STREAM, Result, Stamps, Timestamp,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Client;
 
@@ -31,7 +33,12 @@ pub(super) struct Queued {
 impl Queued {
     /// Whether it is in no group with others.
     fn is_alone(&self) -> bool {
-        !self.batch.conditions().is_empty() || matches!(self.batch.stamps(), Stamps::Kept(_))
+        // The server refuses a call that names the stream of removals, unless it is the log's owner's.
+        let names_removals = self.batch.events().iter().any(|event| event.stream == RETENTION_STREAM)
+            || self.batch.expects().keys().any(|stream| *stream == RETENTION_STREAM);
+        !self.batch.conditions().is_empty()
+            || matches!(self.batch.stamps(), Stamps::Kept(_))
+            || names_removals
     }
 
     fn tell(self, outcome: Result<Appended>) {

@@ -19,7 +19,12 @@ CREATE TABLE {events} (
     targets        text[] COLLATE "C",
     tags           text[] COLLATE "C",
     metadata       json,
-    data           json NOT NULL
+    data           json NOT NULL,
+    -- Nobody can write what no reader can read.
+    CHECK (octet_length(stream) BETWEEN 1 AND 200 AND octet_length(type) BETWEEN 1 AND 100),
+    CHECK (priority IN ('low', 'normal', 'high', 'critical')),
+    CHECK (occurred_at BETWEEN '0001-01-01 00:00:00+00 BC' AND '9999-12-30 22:00:00+00'),
+    CHECK (expires_at BETWEEN '0001-01-01 00:00:00+00 BC' AND '9999-12-30 22:00:00+00')
 );
 CREATE UNIQUE INDEX {name:events_by_id} ON {events} (id);
 CREATE INDEX {name:events_by_stream} ON {events} (stream, position);
@@ -100,6 +105,9 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'the transaction is %; a log needs read committed', current_setting('transaction_isolation')
             USING ERRCODE = 'invalid_transaction_state', HINT = 'it would judge by an old state of the log';
+    END IF;
+    IF cardinality(in_streams) > (SELECT count(DISTINCT s.name) FROM unnest(in_streams) s(name)) THEN
+        RAISE EXCEPTION 'a stream stands twice in the list of streams' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
