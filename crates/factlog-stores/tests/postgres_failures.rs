@@ -259,3 +259,22 @@ async fn appends_go_on_while_somebody_elses_notification_is_being_committed() {
     assert!(watching.query_one(held, &[]).await.unwrap().get::<_, bool>(0), "the lock was held all the time");
     stuck.abort();
 }
+
+/// The story: a filter of more streams than are looked up by an index, and of a pattern of types, found nothing, and said that
+/// this was all.
+#[tokio::test]
+async fn a_filter_of_many_streams_and_a_pattern_of_types_finds_what_it_means() {
+    let Some(log) = Log::direct() else { return };
+    let log = factlog_stores::open(log.url(), Open::Create).await.unwrap();
+    for stream in ["s-1", "s-70"] {
+        log.append(NewEvent::new(stream, "file:read", json!({})).unwrap()).await.unwrap();
+        log.append(NewEvent::new(stream, "task:created", json!({})).unwrap()).await.unwrap();
+    }
+    for streams in [64, 65, 70] {
+        let names = (1..=streams).map(|number| format!("s-{number}").parse().unwrap());
+        let filter = Filter { streams: names.collect(), ..Filter::types(["file:*"]).unwrap() };
+        let found = log.read(filter).collect().await.unwrap().len();
+        assert_eq!(found, if streams == 70 { 2 } else { 1 }, "{streams} streams");
+    }
+    log.close().await.unwrap();
+}
