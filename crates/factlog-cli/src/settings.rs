@@ -152,9 +152,7 @@ impl Settings {
 
     /// The URL of the log without its password, to be used again where the password is set.
     pub(crate) fn bare_url(&self) -> String {
-        let masked = without_password(self.url()).replace(":***@", "@");
-        let masked = masked.replace("?password=***&", "?").replace("&password=***", "");
-        masked.replace("?password=***", "")
+        with_password_as(self.url(), None)
     }
 
     /// The URL of the log without a password, for people and files.
@@ -271,21 +269,29 @@ pub(crate) fn at_home(url: String, variable: &dyn Fn(&str) -> Option<OsString>) 
 
 /// A URL with `***` in place of its password, whatever characters that has.
 pub(crate) fn without_password(url: &str) -> String {
+    with_password_as(url, Some("***"))
+}
+
+/// A URL with something else in place of its password, or with none.
+fn with_password_as(url: &str, mask: Option<&str>) -> String {
     let Some((kind, rest)) = url.split_once("://").filter(|(kind, _)| kind.starts_with("postgres")) else {
         return url.to_owned();
     };
     let masked = match rest.rsplit_once('@') {
         Some((user, host)) if user.contains(':') => {
-            format!("{kind}://{}:***@{host}", user.split(':').next().unwrap_or_default())
+            let user = user.split(':').next().unwrap_or_default();
+            let mask = mask.map(|mask| format!(":{mask}")).unwrap_or_default();
+            format!("{kind}://{user}{mask}@{host}")
         }
         _ => url.to_owned(),
     };
     let Some((place, settings)) = masked.split_once('?') else { return masked };
-    let settings = settings.split('&').map(|setting| match setting.split_once('=') {
-        Some(("password", _)) => "password=***",
-        _ => setting,
+    let settings = settings.split('&').filter_map(|setting| match setting.split_once('=') {
+        Some(("password", _)) => mask.map(|mask| format!("password={mask}")),
+        _ => Some(setting.to_owned()),
     });
-    format!("{place}?{}", settings.collect::<Vec<_>>().join("&"))
+    let settings = settings.collect::<Vec<_>>().join("&");
+    if settings.is_empty() { place.to_owned() } else { format!("{place}?{settings}") }
 }
 
 #[cfg(test)]
@@ -302,6 +308,7 @@ mod tests {
             without_password("postgres://me@h/db?password=s3cret&x=1"),
             "postgres://me@h/db?password=***&x=1"
         );
+        assert_eq!(with_password_as("postgres://me:s3cret@h/db?password=s3cret", None), "postgres://me@h/db");
         assert_eq!(without_password("sqlite:a@b:c.db?sync=normal"), "sqlite:a@b:c.db?sync=normal");
     }
 }

@@ -12,6 +12,8 @@
 
 mod jsonl;
 pub mod postgres;
+mod published;
+mod sequence;
 mod sqlite;
 mod system;
 mod url;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::shown;
 use crate::limits::COUNT_GROUPS_MAX;
-use crate::{Error, Event, Filter, Position, Result, Timestamp};
+use crate::{Error, Event, Filter, Position, Read, Result, Store, Timestamp};
 
 /// A question of how many.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -132,6 +132,22 @@ impl Counter {
         };
         self.groups.insert(key, group);
         Ok(())
+    }
+
+    /// Counts by reading, page by page: for what a store cannot count by itself.
+    pub async fn by_reading(store: &dyn Store, count: &Count) -> Result<Vec<Group>> {
+        let mut counter = Self::new(count.by.clone());
+        let mut read = Read::after(count.filter.clone(), Position::START);
+        loop {
+            let page = store.read(&read).await?;
+            for event in &page.events {
+                counter.add(event)?;
+            }
+            if !page.more {
+                return Ok(counter.groups());
+            }
+            read.cursor = read.cursor.at(page.next);
+        }
     }
 
     /// The groups, largest first; equal ones by key.

@@ -71,7 +71,6 @@ fn behind(follower: &FollowerLag) -> String {
     format!("{} behind, saved at {}", follower.behind, follower.saved_at)
 }
 
-#[allow(clippy::cast_precision_loss, reason = "shown to a digit")]
 fn millis(micros: u64) -> String {
     format!("{:.1} ms", micros as f64 / 1_000.0)
 }

@@ -13,10 +13,8 @@ use super::query::{Reader, Source, scan_lines};
 use super::segment::{self, Lines, Place, SegmentName};
 use super::view::View;
 use super::{load, runs, snapshots, stream_files};
+use crate::sequence::{PROBLEMS_MAX, cut};
 use crate::vfs::OpenFile;
-
-/// Problems that one report names; the rest is counted.
-const PROBLEMS_MAX: usize = 100;
 
 /// The bytes of all segments and indexes; none where they cannot be told.
 pub(super) fn bytes(files: &Files) -> Option<u64> {
@@ -52,11 +50,7 @@ pub(super) fn check(files: &Files, view: &View) -> Result<Report> {
             files.path(TORN_FOLDER).join(entry.name).display()
         ));
     }
-    let more = report.problems.len().saturating_sub(PROBLEMS_MAX);
-    if more > 0 {
-        report.problems.truncate(PROBLEMS_MAX);
-        report.problems.push(format!("and {more} more"));
-    }
+    cut(&mut report);
     Ok(report)
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use factlog::{Error, Position, Result, StreamName, Timestamp, Version};
-use tokio::sync::{oneshot, watch};
+use factlog::{Error, Result, StreamName, Version};
+use tokio::sync::oneshot;
 
 use super::HEAD_POLL_MS;
 use super::files::{Files, HEAD_FILE, told};
@@ -24,6 +24,7 @@ use super::runs;
 use super::view::{Entry, View};
 use super::walk::{Rest, Stretch, walk};
 use super::writer::Writer;
+use crate::published::Published;
 use crate::vfs::VfsFile;
 
 /// Events of so many index files wait at the most, while the log is written without a pause.
@@ -72,12 +73,9 @@ pub(super) struct Log {
     core: Mutex<Core>,
     pub(super) work: Condvar,
     view: RwLock<Arc<View>>,
-    /// None once the store is closed.
-    published: Mutex<Option<watch::Sender<Position>>>,
+    pub(super) published: Published,
     pub(super) is_indexing: AtomicBool,
     indexer: Mutex<Option<JoinHandle<()>>>,
-    commit_us: AtomicU64,
-    committed_at: AtomicI64,
 }
 
 impl fmt::Debug for Log {
@@ -97,12 +95,10 @@ impl Log {
             lock,
             core: Mutex::new(core),
             work: Condvar::new(),
-            published: Mutex::new(Some(watch::Sender::new(view.head))),
+            published: Published::new(view.head),
             view: RwLock::new(Arc::new(view)),
             is_indexing: AtomicBool::new(false),
             indexer: Mutex::new(None),
-            commit_us: AtomicU64::new(0),
-            committed_at: AtomicI64::new(0),
             files,
         })
     }
@@ -122,41 +118,13 @@ impl Log {
         change(Arc::make_mut(&mut view));
     }
 
-    /// A receiver of the newest position; closed from the start when the store is.
-    pub(super) fn subscribe(&self) -> watch::Receiver<Position> {
-        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        published.as_ref().map_or_else(|| watch::channel(Position::START).1, watch::Sender::subscribe)
-    }
-
     pub(super) fn publish(&self) {
-        let newest = self.view().head;
-        if let Some(published) = &*self.published.lock().unwrap_or_else(PoisonError::into_inner) {
-            published.send_if_modified(|head| {
-                let newer = newest > *head;
-                *head = newest.max(*head);
-                newer
-            });
-        }
-    }
-
-    pub(super) fn unpublish(&self) {
-        self.published.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.published.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.published.publish(self.view().head);
     }
 
     pub(super) fn committed(&self, took: Duration) {
-        self.commit_us.store(took.as_micros() as u64, Ordering::Relaxed);
-        self.committed_at.store(self.files.vfs.now().as_micros(), Ordering::Relaxed);
+        self.published.committed(took, self.files.vfs.now());
         self.publish();
-    }
-
-    pub(super) fn last_commit(&self) -> Option<(u64, Timestamp)> {
-        let at = self.committed_at.load(Ordering::Relaxed);
-        let at = (at != 0).then(|| Timestamp::from_micros(at).ok()).flatten()?;
-        Some((self.commit_us.load(Ordering::Relaxed), at))
     }
 
     /// Takes an append: into the open group, or to where it waits for the writer's next turn.

@@ -157,7 +157,7 @@ impl JsonlStore {
     }
 
     fn writable(&self) -> Result<()> {
-        if self.log.is_closed() {
+        if self.log.published.is_closed() {
             return Err(self
                 .log
                 .core()
@@ -177,7 +177,7 @@ impl JsonlStore {
         &self,
         read: impl Fn(&Files, &view::View) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if self.log.is_closed() {
+        if self.log.published.is_closed() {
             return Err(Error::stopped("the log is closed"));
         }
         let turn = Arc::clone(&self.reads).acquire_owned().await;
@@ -256,7 +256,7 @@ impl JsonlStore {
 
     fn start_keeper(&self) {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        if keeper.is_some() || self.log.is_closed() {
+        if keeper.is_some() || self.log.published.is_closed() {
             return;
         }
         let (alive, ended) = std::sync::mpsc::channel::<()>();
@@ -289,7 +289,7 @@ impl JsonlStore {
         if let Some(Err(_)) = writer.map(JoinHandle::join) {
             tracing::error!(path = %self.log.files.folder.display(), "the writer has panicked");
         }
-        self.log.unpublish();
+        self.log.published.close();
         self.log.core().stopped.clone().map_or(Ok(()), Err)
     }
 }
@@ -326,7 +326,7 @@ fn start(writer: Writer) -> Result<JoinHandle<()>> {
                     // It is given back with the last handle else.
                     let _ = lock.give_back();
                 }
-                self.0.unpublish();
+                self.0.published.close();
             }
         }
     }
@@ -388,11 +388,11 @@ impl Store for JsonlStore {
 
     fn head(&self) -> watch::Receiver<Position> {
         self.start_keeper();
-        self.log.subscribe()
+        self.log.published.subscribe()
     }
 
     async fn version(&self, stream: &StreamName) -> Result<Version> {
-        if self.log.is_closed() {
+        if self.log.published.is_closed() {
             return Err(Error::stopped("the log is closed"));
         }
         self.log.refresh()?;
@@ -451,7 +451,7 @@ impl Store for JsonlStore {
         let (stopped, waiting) = (core.stopped.clone(), QUEUE_APPENDS_MAX - self.queue.available_permits());
         drop(core);
         let problem = stopped.or_else(|| self.writable().err()).or_else(|| newest.as_ref().err().cloned());
-        let last = self.log.last_commit();
+        let last = self.log.published.last_commit();
         Health {
             healthy: problem.is_none(),
             head: self.log.view().head,

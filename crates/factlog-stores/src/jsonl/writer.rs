@@ -76,7 +76,7 @@ impl Writer {
             }
         }
         self.finish();
-        self.log.unpublish();
+        self.log.published.close();
     }
 
     fn told(&self, error: std::io::Error) -> Error {

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tokio_postgres::types::Type;
 
 use super::migrations::{self, NEWEST};
-use super::options::{PostgresOptions, SslModeOf};
+use super::options::{PostgresOptions, TlsMode};
 use super::pool::{Lost, Pool};
 use super::request::{Moment, Request};
 use super::row::column;
@@ -81,10 +81,10 @@ pub async fn examine(options: &PostgresOptions) -> Vec<Finding> {
 
 fn connection(pool: &Pool, took: Duration) -> String {
     let encrypted = match (pool.options.tls.mode, pool.options.tls.verify) {
-        (SslModeOf::Disable, _) => "not encrypted",
-        (SslModeOf::Prefer, _) => "encrypted if the server can",
-        (SslModeOf::Require, true) => "encrypted, the certificate verified",
-        (SslModeOf::Require, false) => "encrypted, the certificate NOT verified",
+        (TlsMode::Disable, _) => "not encrypted",
+        (TlsMode::Prefer, _) => "encrypted if the server can",
+        (TlsMode::Require, true) => "encrypted, the certificate verified",
+        (TlsMode::Require, false) => "encrypted, the certificate NOT verified",
     };
     format!("{}: {encrypted}, {} ms", pool.place(), took.as_millis())
 }

@@ -47,7 +47,7 @@ pub(super) async fn hint(shared: Arc<Shared>) {
 pub(super) async fn hint_once(shared: &Shared) {
     let sql = "SELECT set_config('synchronous_commit', 'off', true),
                    pg_notify('factlog_' || '{events}'::regclass::oid, $1)";
-    let newest = shared.subscribe().borrow().to_string();
+    let newest = shared.published.subscribe().borrow().to_string();
     let request = Request::new(shared.pool.options.names.sql(sql)).with(newest, Type::TEXT);
     if let Err(lost) = shared.pool.once(&request).await {
         tracing::debug!(error = %factlog::Error::from(lost), "others could not be told of an append");
@@ -64,7 +64,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             listener = timeout(patience, listen(&shared.pool)).await.ok().and_then(Result::ok);
         }
         match query_once(&shared.pool).await {
-            Ok(newest) => shared.publish(newest),
+            Ok(newest) => shared.published.publish(newest),
             Err(lost) => {
                 tracing::debug!(error = %factlog::Error::from(lost), "the log's end could not be looked at");
             }

@@ -43,7 +43,7 @@ use tokio::task::JoinHandle;
 pub use self::doctor::{Finding, examine};
 pub use self::migrations::{Losses, Migration, Migrations};
 pub use self::names::Names;
-pub use self::options::{PostgresOptions, SslModeOf, Tls, encoded};
+pub use self::options::{PostgresOptions, Tls, TlsMode};
 pub use self::server::Server;
 
 use self::pool::Pool;
@@ -197,7 +197,7 @@ impl PostgresStore {
 
     fn start_watching(&self) {
         let mut watching = lock(&self.watching);
-        if !*watching && !self.shared.is_closed() {
+        if !*watching && !self.shared.published.is_closed() {
             *watching = true;
             lock(&self.tasks).push(self.runtime.spawn(head::watch(Arc::clone(&self.shared))));
         }
@@ -283,7 +283,7 @@ impl Store for PostgresStore {
 
     fn head(&self) -> watch::Receiver<Position> {
         self.start_watching();
-        self.shared.subscribe()
+        self.shared.published.subscribe()
     }
 
     async fn version(&self, stream: &StreamName) -> Result<Version> {
@@ -295,18 +295,7 @@ impl Store for PostgresStore {
         if let Some(groups) = count::count(self.pool(), count).await? {
             return Ok(groups);
         }
-        let mut counter = Counter::new(count.by.clone());
-        let mut read = Read::after(count.filter.clone(), Position::START);
-        loop {
-            let page = self.read(&read).await?;
-            for event in &page.events {
-                counter.add(event)?;
-            }
-            if !page.more {
-                return Ok(counter.groups());
-            }
-            read.cursor = read.cursor.at(page.next);
-        }
+        Counter::by_reading(self, count).await
     }
 
     async fn remove(&self, removal: &Removal) -> Result<Removed> {
@@ -320,7 +309,10 @@ impl Store for PostgresStore {
     async fn health(&self) -> Health {
         let sql = "SELECT (SELECT coalesce(max(position), 0) FROM {events}),
                        (SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c
-                        WHERE c.oid IN ('{events}'::regclass, '{snapshots}'::regclass))";
+                        WHERE c.oid IN ('{events}'::regclass, '{snapshots}'::regclass)),
+                       CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1
+                            WHEN NOT has_function_privilege('{append_events}'::regproc::oid, 'EXECUTE') THEN 2
+                            ELSE 0 END::bigint";
         let request = self.request(sql);
         let began = Instant::now();
         let asked = tokio::time::timeout(HEALTH_WAIT, self.pool().once(&request)).await;
@@ -331,14 +323,17 @@ impl Store for PostgresStore {
         let number = |index| {
             rows.as_ref().ok().and_then(|rows| rows.first()).and_then(|row| column::<i64>(row, index).ok())
         };
-        let last = self.shared.last_commit();
-        let closed = self.shared.is_closed().then(|| Error::stopped("the log is closed"));
-        let standby =
-            self.server.is_standby.then(|| Error::denied("the server is a standby, and takes no appends"));
-        let problem = rows.as_ref().err().cloned().or(closed).or(standby);
+        let last = self.shared.published.last_commit();
+        let closed = self.shared.published.is_closed().then(|| Error::stopped("the log is closed"));
+        let refused = match number(2) {
+            Some(1) => Some(Error::denied("the server takes no appends: it is a standby, or read-only")),
+            Some(2) => Some(Error::denied("this user may read, and not append")),
+            _ => None,
+        };
+        let problem = rows.as_ref().err().cloned().or(closed).or(refused);
         Health {
             healthy: problem.is_none(),
-            head: number(0).map_or(*self.shared.subscribe().borrow(), request::position),
+            head: number(0).map_or(*self.shared.published.subscribe().borrow(), request::position),
             bytes: number(1).map(|bytes| bytes as u64),
             waiting: self.shared.waits() as u64,
             last_commit_us: last.map(|(micros, _)| micros),
@@ -362,7 +357,7 @@ impl Store for PostgresStore {
         if let Some(writer) = writer {
             // What waits is written first.
             let ended = writer.await;
-            if self.pool().options.hints && self.shared.last_commit().is_some() {
+            if self.pool().options.hints && self.shared.published.last_commit().is_some() {
                 head::hint_once(&self.shared).await;
             }
             ended.map_err(|cause| Error::stopped(format!("the writer has ended: {cause}")))?;
@@ -374,7 +369,7 @@ impl Store for PostgresStore {
 
 impl PostgresStore {
     fn end(&self) {
-        self.shared.close();
+        self.shared.published.close();
         lock(&self.tasks).drain(..).for_each(|task| task.abort());
         self.pool().close();
     }
@@ -390,7 +385,7 @@ impl Drop for PostgresStore {
 
 impl PostgresStore {
     fn end_tasks(&self) {
-        self.shared.close();
+        self.shared.published.close();
         lock(&self.tasks).drain(..).for_each(|task| task.abort());
     }
 }

@@ -1,12 +1,13 @@
 //! Where a server is, and how it is used: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?SETTING=VALUE`.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use factlog::{Error, Result};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
@@ -40,7 +41,7 @@ pub(crate) const SETTINGS: &str = "the settings are schema, prefix, pool_max (2 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {
     /// Whether it is: no, if the server can, or always.
-    pub mode: SslModeOf,
+    pub mode: TlsMode,
     /// Whether the server's certificate is verified, its name included.
     pub verify: bool,
     /// A file with the certificates to trust; the system's where none is named.
@@ -49,7 +50,7 @@ pub struct Tls {
 
 /// Whether a connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SslModeOf {
+pub enum TlsMode {
     /// Always.
     #[default]
     Require,
@@ -201,11 +202,11 @@ impl PostgresOptions {
         let is_local = self.config.get_hosts().iter().all(is_local)
             && self.config.get_hostaddrs().iter().all(IpAddr::is_loopback);
         let (mode, verify) = match sslmode {
-            None if is_local => (SslModeOf::Disable, true),
-            None | Some("require" | "verify-full" | "verify-ca") => (SslModeOf::Require, true),
-            Some("prefer" | "allow") => (SslModeOf::Prefer, true),
-            Some("no-verify") => (SslModeOf::Require, false),
-            Some("disable") => (SslModeOf::Disable, true),
+            None if is_local => (TlsMode::Disable, true),
+            None | Some("require" | "verify-full" | "verify-ca") => (TlsMode::Require, true),
+            Some("prefer" | "allow") => (TlsMode::Prefer, true),
+            Some("no-verify") => (TlsMode::Require, false),
+            Some("disable") => (TlsMode::Disable, true),
             Some(other) => {
                 return Err(Error::invalid(format!("{other:?} is no sslmode")).with_hint(SETTINGS));
             }
@@ -213,9 +214,9 @@ impl PostgresOptions {
         self.tls.mode = mode;
         self.tls.verify = verify;
         self.config.ssl_mode(match mode {
-            SslModeOf::Require => SslMode::Require,
-            SslModeOf::Prefer => SslMode::Prefer,
-            SslModeOf::Disable => SslMode::Disable,
+            TlsMode::Require => SslMode::Require,
+            TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::Disable => SslMode::Disable,
         });
         Ok(())
     }
@@ -235,7 +236,9 @@ impl PostgresOptions {
         let host = match self.config.get_hosts().first() {
             Some(Host::Tcp(host)) => host.clone(),
             #[cfg(unix)]
-            Some(Host::Unix(path)) => encoded(&path.display().to_string()),
+            Some(Host::Unix(path)) => {
+                utf8_percent_encode(&path.display().to_string(), NON_ALPHANUMERIC).to_string()
+            }
             None => String::new(),
         };
         let port = self.config.get_ports().first().map(|port| format!(":{port}")).unwrap_or_default();
@@ -271,32 +274,7 @@ fn is_local(host: &Host) -> bool {
 
 /// A part of a URL as it is meant: `%41` is `A`.
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte == b'%' {
-            let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &rest[2..];
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// A text as it is written as a part of a URL.
-pub fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+    Some(percent_decode_str(text).decode_utf8().ok()?.into_owned())
 }
 
 #[cfg(test)]
@@ -307,11 +285,11 @@ mod tests {
     fn a_connection_is_encrypted_and_verified_unless_it_stays_on_this_machine_or_the_url_says_otherwise() {
         let of = |url: &str| PostgresOptions::new(url).unwrap().tls;
         let tls = |mode, verify| Tls { mode, verify, roots: None };
-        assert_eq!(of("postgres://a@db.example.org/x"), tls(SslModeOf::Require, true));
-        assert_eq!(of("postgres://a@db.example.org/x?sslmode=require"), tls(SslModeOf::Require, true));
-        assert_eq!(of("postgres://a@db.example.org/x?sslmode=no-verify"), tls(SslModeOf::Require, false));
-        assert_eq!(of("postgres://a@127.0.0.1/x").mode, SslModeOf::Disable);
-        assert_eq!(of("postgres://a@localhost/x?sslmode=require"), tls(SslModeOf::Require, true));
+        assert_eq!(of("postgres://a@db.example.org/x"), tls(TlsMode::Require, true));
+        assert_eq!(of("postgres://a@db.example.org/x?sslmode=require"), tls(TlsMode::Require, true));
+        assert_eq!(of("postgres://a@db.example.org/x?sslmode=no-verify"), tls(TlsMode::Require, false));
+        assert_eq!(of("postgres://a@127.0.0.1/x").mode, TlsMode::Disable);
+        assert_eq!(of("postgres://a@localhost/x?sslmode=require"), tls(TlsMode::Require, true));
         assert!(PostgresOptions::new("postgres://h/x?sslmode=maybe").is_err());
     }
 
@@ -332,7 +310,7 @@ mod tests {
             assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
         }
         let elsewhere = PostgresOptions::new("postgres://localhost/db?hostaddr=203.0.113.9").unwrap();
-        assert_eq!(elsewhere.tls.mode, SslModeOf::Require);
+        assert_eq!(elsewhere.tls.mode, TlsMode::Require);
         for url in
             ["pool_max=1", "pool_max=51", "hints=maybe", "attempts=0", "sandwich=1", "schema=a%22b", "schema"]
         {

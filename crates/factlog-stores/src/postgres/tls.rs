@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::options::{SslModeOf, Tls};
+use super::options::{Tls, TlsMode};
 
 /// What connections are encrypted with.
 pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect> {
@@ -34,7 +34,7 @@ fn roots(tls: &Tls) -> Result<RootCertStore> {
             roots.add_parsable_certificates(of_file(path)?);
         }
         // Looking for them takes a while, and nobody needs them then.
-        None if tls.mode == SslModeOf::Disable => {}
+        None if tls.mode == TlsMode::Disable => {}
         None => {
             let found = rustls_native_certs::load_native_certs();
             for error in &found.errors {
@@ -43,7 +43,7 @@ fn roots(tls: &Tls) -> Result<RootCertStore> {
             roots.add_parsable_certificates(found.certs);
         }
     }
-    if roots.is_empty() && tls.mode != SslModeOf::Disable {
+    if roots.is_empty() && tls.mode != TlsMode::Disable {
         return Err(Error::invalid("there are no certificates to verify the server with").with_hint(
             "install the system's certificates (ca-certificates), or name a file with ?sslrootcert=PATH",
         ));

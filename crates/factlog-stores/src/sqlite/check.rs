@@ -1,15 +1,11 @@
 //! Reads everything and says what is wrong.
 
-use std::collections::HashMap;
-
-use factlog::{Cursor, Filter, Position, Read, Report, Result, StreamName, Timestamp, Version};
+use factlog::{Cursor, Filter, Position, Read, Report, Result};
 use rusqlite::Connection;
 
 use super::query;
 use super::readers::Reader;
-
-/// Problems that one report names; the rest is counted.
-const PROBLEMS_MAX: usize = 100;
+use crate::sequence::{PROBLEMS_MAX, Sequence};
 
 pub(super) fn check(reader: &mut Reader) -> Result<Report> {
     let mut report = Report { head: query::head(&reader.connection)?, ..Report::default() };
@@ -25,17 +21,6 @@ pub(super) fn check(reader: &mut Reader) -> Result<Report> {
             |removed| removed as u64,
         );
     read_all(reader, &mut report);
-    if report.problems.is_empty() && report.events + report.removed != report.head.0 {
-        report.problems.push(format!(
-            "{} events and {} removed do not add up to position {}",
-            report.events, report.removed, report.head
-        ));
-    }
-    let more = report.problems.len().saturating_sub(PROBLEMS_MAX);
-    if more > 0 {
-        report.problems.truncate(PROBLEMS_MAX);
-        report.problems.push(format!("and {more} more"));
-    }
     Ok(report)
 }
 
@@ -50,8 +35,7 @@ fn integrity(connection: &Connection) -> Vec<String> {
 }
 
 fn read_all(reader: &mut Reader, report: &mut Report) {
-    let mut versions: HashMap<StreamName, Version> = HashMap::new();
-    let mut last: Option<(Position, Timestamp)> = None;
+    let mut sequence = Sequence::default();
     let mut read = Read::after(Filter::all(), Position::START);
     loop {
         let page = match query::page(&reader.connection, &mut reader.names, &read) {
@@ -62,33 +46,12 @@ fn read_all(reader: &mut Reader, report: &mut Report) {
             }
         };
         for event in &page.events {
-            report.events += 1;
-            let version = versions.entry(event.stream.clone()).or_default();
-            // Removal leaves gaps, but never an earlier version after a later one.
-            if event.version <= *version || (report.removed == 0 && event.version != version.next()) {
-                report.problems.push(format!(
-                    "position {}: {} goes from version {version} to {}",
-                    event.position, event.stream, event.version
-                ));
-            }
-            *version = event.version;
-            if let Some((position, time)) = last.filter(|(_, time)| event.recorded_at < *time) {
-                report.problems.push(format!(
-                    "position {}: recorded at {}, before position {position} at {time}",
-                    event.position, event.recorded_at
-                ));
-            }
-            last = Some((event.position, event.recorded_at));
+            sequence.see(event, report);
         }
         if !page.more || report.problems.len() > PROBLEMS_MAX {
             break;
         }
         read.cursor = Cursor::After(page.next);
     }
-    report.streams = versions.len() as u64;
-    if let Some((position, time)) = last.filter(|(_, time)| *time > Timestamp::now()) {
-        report
-            .warnings
-            .push(format!("position {position} was recorded at {time}: the log is ahead of this clock"));
-    }
+    sequence.end(report);
 }

@@ -214,7 +214,7 @@ impl Store for SqliteStore {
 
     fn head(&self) -> watch::Receiver<Position> {
         Shared::start_keeper(&self.shared);
-        self.shared.subscribe()
+        self.shared.published.subscribe()
     }
 
     async fn version(&self, stream: &StreamName) -> Result<Version> {
@@ -233,18 +233,7 @@ impl Store for SqliteStore {
         {
             return Ok(groups);
         }
-        let mut counter = Counter::new(count.by.clone());
-        let mut read = Read::after(count.filter.clone(), Position::START);
-        loop {
-            let page = self.read(&read).await?;
-            for event in &page.events {
-                counter.add(event)?;
-            }
-            if !page.more {
-                return Ok(counter.groups());
-            }
-            read.cursor = read.cursor.at(page.next);
-        }
+        Counter::by_reading(self, count).await
     }
 
     async fn remove(&self, removal: &Removal) -> Result<Removed> {
@@ -262,8 +251,8 @@ impl Store for SqliteStore {
     async fn health(&self) -> Health {
         let read = Read::before(Filter::all(), Position::MAX).limit(1);
         let newest = self.read(&read).await;
-        let last = self.shared.last_commit();
-        let closed = self.shared.is_closed().then(|| Error::stopped("the log is closed"));
+        let last = self.shared.published.last_commit();
+        let closed = self.shared.published.is_closed().then(|| Error::stopped("the log is closed"));
         let read_only = self.read_only.then(|| Error::denied("the file cannot be written"));
         let problem =
             self.shared.problem().or(closed).or(read_only).or_else(|| newest.as_ref().err().cloned());

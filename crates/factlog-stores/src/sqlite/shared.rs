@@ -1,16 +1,16 @@
 //! What the threads of one store share, and the thread that keeps house: it hears of other processes, and keeps the
 //! write-ahead log short.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use factlog::{Error, Position, Timestamp};
 use rusqlite::Connection;
-use tokio::sync::watch;
 
 use super::{SqliteOptions, file, query};
+use crate::published::Published;
 
 /// How often other processes' appends are looked for.
 const HEAD_POLL_MS: u64 = 5;
@@ -29,16 +29,13 @@ const WAL_PAGES_MAX: i64 = 12_288;
 #[derive(Debug)]
 pub(super) struct Shared {
     options: SqliteOptions,
-    /// None once the store is closed.
-    published: Mutex<Option<watch::Sender<Position>>>,
+    pub(super) published: Published,
     /// None before it is started; dropping the sender ends it.
     keeper: Mutex<Option<(std::sync::mpsc::Sender<()>, JoinHandle<()>)>>,
     stopped: Mutex<Option<Error>>,
     restart_wish: AtomicBool,
     /// Pages in the write-ahead log after the last commit of this process.
     wal_pages: AtomicI64,
-    commit_us: AtomicU64,
-    committed_at: AtomicI64,
 }
 
 /// None of these locks is held where code can panic.
@@ -50,13 +47,11 @@ impl Shared {
     pub(super) fn new(options: SqliteOptions, head: Position) -> Self {
         Self {
             options,
-            published: Mutex::new(Some(watch::Sender::new(head))),
+            published: Published::new(head),
             keeper: Mutex::new(None),
             stopped: Mutex::new(None),
             restart_wish: AtomicBool::new(false),
             wal_pages: AtomicI64::new(0),
-            commit_us: AtomicU64::new(0),
-            committed_at: AtomicI64::new(0),
         }
     }
 
@@ -65,33 +60,9 @@ impl Shared {
         &self.options
     }
 
-    /// A receiver of the newest position; closed from the start when the store is.
-    pub(super) fn subscribe(&self) -> watch::Receiver<Position> {
-        lock(&self.published)
-            .as_ref()
-            .map_or_else(|| watch::channel(Position::START).1, watch::Sender::subscribe)
-    }
-
-    pub(super) fn publish(&self, position: Position) {
-        if let Some(published) = &*lock(&self.published) {
-            published.send_if_modified(|head| {
-                let newer = position > *head;
-                *head = position.max(*head);
-                newer
-            });
-        }
-    }
-
     pub(super) fn committed(&self, position: Position, took: Duration) {
-        self.commit_us.store(took.as_micros() as u64, Ordering::Relaxed);
-        self.committed_at.store(Timestamp::now().as_micros(), Ordering::Relaxed);
-        self.publish(position);
-    }
-
-    pub(super) fn last_commit(&self) -> Option<(u64, Timestamp)> {
-        let at = self.committed_at.load(Ordering::Relaxed);
-        let at = (at != 0).then(|| Timestamp::from_micros(at).ok()).flatten()?;
-        Some((self.commit_us.load(Ordering::Relaxed), at))
+        self.published.committed(took, Timestamp::now());
+        self.published.publish(position);
     }
 
     pub(super) fn stopped(&self, error: &Error) {
@@ -102,12 +73,8 @@ impl Shared {
         lock(&self.stopped).clone()
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        lock(&self.published).is_none()
-    }
-
     pub(super) fn close(&self) {
-        lock(&self.published).take();
+        self.published.close();
         let keeper = lock(&self.keeper).take();
         if let Some((alive, thread)) = keeper {
             drop(alive);
@@ -138,7 +105,7 @@ impl Shared {
     /// Starts the house-keeping, once. A store that only appends a few events and goes needs none.
     pub(super) fn start_keeper(shared: &Arc<Self>) {
         let mut keeper = lock(&shared.keeper);
-        if keeper.is_some() || shared.is_closed() {
+        if keeper.is_some() || shared.published.is_closed() {
             return;
         }
         let (alive, ended) = std::sync::mpsc::channel();
@@ -176,7 +143,7 @@ fn keep(connection: &Connection, shared: &Weak<Shared>, ended: &std::sync::mpsc:
             && let Ok(head) = query::head(connection)
         {
             seen = version;
-            shared.publish(head);
+            shared.published.publish(head);
         }
         let pages = shared.wal_pages.load(Ordering::Relaxed);
         if polls.is_multiple_of(CHECKPOINT_EVERY_POLLS) && pages > CHECKPOINT_PAGES && pages != copied_at {
