@@ -12,6 +12,8 @@ mod swarm;
 mod session;
 mod worktree;
 mod message;
+mod inbox;
+mod lease;
 mod coordination;
 mod deployment;
 mod system;
@@ -34,6 +36,8 @@ pub use alias::type_patterns;
 pub use coordination::*;
 pub use deployment::*;
 pub use memory::*;
+pub use inbox::*;
+pub use lease::*;
 pub use message::*;
 pub use page::{RECORDED, page};
 pub use payload::{EventPayload, Origin, stream_of};
@@ -138,16 +142,20 @@ macro_rules! types {
 }
 
 types! {
-    AgentSpawned, AgentStarted, AgentReady, AgentBusy, AgentIdle, AgentStopped, AgentFailed, AgentTerminated,
+    AgentSpawned, AgentHeartbeat, AgentStarted, AgentReady, AgentBusy, AgentIdle, AgentStopped, AgentFailed, AgentTerminated,
     AgentStatusChanged, AgentTaskAssigned, AgentTaskCompleted, AgentAction,
     TaskCreated, TaskQueued, TaskAssigned, TaskAccepted, TaskRejected, TaskStarted, TaskProgress, TaskCompleted,
     TaskFailed, TaskBlocked, TaskCancelled, TaskStatusChanged, TaskMoved, TaskSectionUpdated, TaskDeleted,
     MemoryStored, MemoryRetrieved, MemoryShared, MemoryDeleted, MemoryExpired,
     SwarmInitialized, SwarmFormed, SwarmJoined, SwarmLeft, SwarmScaled, SwarmPhaseChanged, SwarmMilestoneReached,
-    SwarmError, SwarmTaskAssigned, SwarmConsensusRequest, SwarmConsensusReached, SwarmTerminated, SwarmDisbanded,
+    SwarmError, SwarmTaskAssigned, SwarmConsensusRequest, SwarmConsensusVote, SwarmConsensusReached, SwarmTerminated, SwarmDisbanded,
     SessionQueued, SessionStarted, SessionToolUsed, SessionCompleted, SessionFailed,
     WorktreeCreated, WorktreeRecycled, WorktreeConflictDetected, WorktreeConflictResolved, WorktreeRemoved,
-    MessageSent, MessageReceived, MessageBroadcast, MessageRequest, MessageResponse,
+    MessageSent, MessageReceived, MessageBroadcast, MessageRequest, MessageProgress, MessageResponse,
+    MessageCancelled,
+    InboxQueued, InboxOffered, InboxRenewed, InboxDelivered, InboxAcked, InboxNacked, InboxReleased, InboxExpired,
+    InboxDead, InboxReplayed,
+    LeaseAcquired, LeaseRenewed, LeaseReleased, LeaseExpired,
     CoordinationRequest, CoordinationAccepted, CoordinationRejected, CoordinationUpdate, CoordinationComplete,
     DeploymentStarted, DeploymentCompleted, DeploymentFailed,
     SystemEvent, SystemCustom, SystemAlert, SystemError, SystemWarning, SystemInfo,

@@ -18,8 +18,18 @@ payloads! {
         parent_id("parentAgentId"): String,
         config: Json,
         status: String,
+        tags: Vec<String>,
+        methods: Vec<String>,
+        heartbeat_ms: u64,
+        context_id: String,
         spawned_at: Timestamp,
     }
+
+    /// An agent is there, and has nothing else to say.
+    AgentHeartbeat = "agent:heartbeat", of "agent" by agent_id;
+    from;
+    needs { agent_id("id"): String }
+    takes { context_id: String, current_tasks: u64 }
 
     /// An agent began to work.
     AgentStarted = "agent:started", of "agent" by agent_id;
@@ -68,7 +78,7 @@ payloads! {
     AgentTerminated = "agent:terminated", of "agent" by agent_id;
     from B("agent:unregistered", "agent_unregistered") D;
     needs { agent_id("id"): String }
-    takes { reason: String, graceful: bool }
+    takes { reason: String, graceful: bool, context_id: String }
 
     /// An agent's status was set.
     AgentStatusChanged = "agent:status-changed", of "agent" by agent_id;

@@ -15,6 +15,7 @@ payloads! {
         memory_type("type"): String,
         size("sizeBytes"): u64,
         value: Json,
+        access_level: String,
         tags: Vec<String>,
         expires_at: Timestamp,
         stored_at: Timestamp,
@@ -35,6 +36,7 @@ payloads! {
         key: String,
         value: Json,
         access_level: String,
+        shared_with: Vec<String>,
         tags: Vec<String>,
         expires_at: Timestamp,
     }

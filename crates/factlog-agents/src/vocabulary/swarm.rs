@@ -78,7 +78,15 @@ payloads! {
         voting_strategy: String,
         timeout_ms("timeout"): u64,
         quorum_size: u64,
+        electorate: Vec<String>,
+        weights: Json,
     }
+
+    /// A member says what it wants decided.
+    SwarmConsensusVote = "swarm:consensus-vote", of "swarm" by swarm_id;
+    from;
+    needs { swarm_id("id"): String, consensus_id: String, agent_id: String, vote: String }
+    takes { reason: String }
 
     /// A swarm has decided.
     SwarmConsensusReached = "swarm:consensus-reached", of "swarm" by swarm_id;

@@ -1,0 +1,151 @@
+//! A state that is folded from the log and kept in memory: brought up to date when it is looked at, and decided on.
+//!
+//! Whoever decides looks first, and appends only if nothing came in between. What was decided is true for everyone who reads
+//! the log, whatever the clock of the one who decided.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use factlog::{
+    Appended, Batch, Error, ErrorKind, Event, EventLog, Expect, Filter, Fold, NewEvent, Position, Result,
+    StreamName, Version,
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// How often a decision is taken again because others were faster.
+const DECIDE_TRIES_MAX: u32 = 32;
+/// The longest pause before it is taken again.
+const DECIDE_PAUSE_MAX: Duration = Duration::from_millis(50);
+/// States that one handle keeps in memory; when there are more, those that nobody uses are read again.
+const HELD_STATES_MAX: usize = 1_000;
+
+/// The state of one stream, as far as it was read.
+#[derive(Debug)]
+pub(crate) struct Held<S> {
+    stream: StreamName,
+    state: S,
+    position: Position,
+    version: Version,
+}
+
+impl<S: Fold> Held<S> {
+    pub(crate) fn new(stream: StreamName) -> Self {
+        Self { stream, state: S::default(), position: Position::START, version: Version::NONE }
+    }
+
+    /// The state, as it was last read.
+    pub(crate) fn state(&self) -> &S {
+        &self.state
+    }
+
+    /// Everything in its stream up to here was taken in.
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Takes in what came since.
+    pub(crate) async fn refresh(&mut self, log: &EventLog) -> Result<&S> {
+        let mut reading = log.read(Filter::stream(self.stream.clone())).after(self.position);
+        while let Some(event) = reading.next().await {
+            self.take(&*event?)?;
+        }
+        Ok(&self.state)
+    }
+
+    fn take(&mut self, event: &Event) -> Result<()> {
+        self.state.apply(event).map_err(|why| {
+            Error::invalid(format!("the event at position {} cannot be applied: {why}", event.position))
+        })?;
+        self.position = event.position;
+        self.version = event.version;
+        Ok(())
+    }
+
+    /// Looks, decides, and records what was decided as one batch if nothing came in between; else looks again. Events of
+    /// other streams may be among it. Nothing to record is a decision too.
+    ///
+    /// # Errors
+    /// What the decision says, what the log says, and `Unavailable` when others were faster each time.
+    pub(crate) async fn decide(
+        &mut self,
+        log: &EventLog,
+        mut decide: impl FnMut(&S) -> Result<Vec<NewEvent>>,
+    ) -> Result<Option<Appended>> {
+        for attempt in 0..DECIDE_TRIES_MAX {
+            self.refresh(log).await?;
+            let events = decide(&self.state)?;
+            if events.is_empty() {
+                return Ok(None);
+            }
+            let batch =
+                Batch::new(events)?.expect(self.stream.clone(), Expect::Version(self.version))?;
+            match log.append(batch.clone()).await {
+                Ok(appended) => {
+                    self.take_own(batch, &appended)?;
+                    return Ok(Some(appended));
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict && error.actual().is_some() => {
+                    self.settle(log, error.actual().unwrap_or(Version::NONE)).await?;
+                    tokio::time::sleep(pause(attempt)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::unavailable(format!("others write into {} all the time", self.stream))
+            .with_hint("try again in a moment"))
+    }
+
+    /// After a conflict: where the newest events of the stream were removed, only its version tells of them.
+    async fn settle(&mut self, log: &EventLog, actual: Version) -> Result<()> {
+        self.refresh(log).await?;
+        self.version = self.version.max(actual);
+        Ok(())
+    }
+
+    /// Takes in what was just recorded, without reading it again.
+    fn take_own(&mut self, batch: Batch, appended: &Appended) -> Result<()> {
+        if appended.repeated {
+            return Ok(());
+        }
+        for (fact, at) in batch.into_events().into_iter().zip(&appended.events) {
+            if fact.stream == self.stream {
+                let (position, version) = (at.position, at.version);
+                self.take(&Event { position, version, recorded_at: appended.recorded_at, fact })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A pause that grows, and differs from one to the next, so that those who wait do not wake together.
+fn pause(attempt: u32) -> Duration {
+    let most = Duration::from_millis(1 << attempt.min(6)).min(DECIDE_PAUSE_MAX);
+    most.mul_f64(fastrand::f64())
+}
+
+/// The states of streams of one kind that a handle keeps.
+#[derive(Debug)]
+pub(crate) struct HeldStates<S>(std::sync::Mutex<HashMap<StreamName, Arc<Mutex<Held<S>>>>>);
+
+impl<S> Default for HeldStates<S> {
+    fn default() -> Self {
+        Self(std::sync::Mutex::default())
+    }
+}
+
+impl<S: Fold + 'static> HeldStates<S> {
+    /// The state of a stream, for one caller at a time; as it was last read.
+    pub(crate) async fn of(&self, stream: &StreamName) -> OwnedMutexGuard<Held<S>> {
+        self.entry(stream).lock_owned().await
+    }
+
+    fn entry(&self, stream: &StreamName) -> Arc<Mutex<Held<S>>> {
+        let mut held = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if held.len() >= HELD_STATES_MAX && !held.contains_key(stream) {
+            held.retain(|_, state| Arc::strong_count(state) > 1);
+        }
+        let new = || Arc::new(Mutex::new(Held::new(stream.clone())));
+        Arc::clone(held.entry(stream.clone()).or_insert_with(new))
+    }
+}
