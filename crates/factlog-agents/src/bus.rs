@@ -6,6 +6,13 @@
 mod address;
 mod directory;
 mod held;
+mod inbox;
+mod item;
+mod message;
+mod request;
+mod send;
+mod status;
+mod take;
 
 use std::sync::Arc;
 
@@ -14,8 +21,19 @@ use tokio::sync::Mutex;
 
 pub use self::address::{Address, To};
 pub use self::directory::{Directory, Registered};
+pub use self::inbox::{DeadLetter, Finished, Inbox, Taker};
+pub use self::item::{Item, Kind, State};
+pub use self::message::{Audience, Body, HOPS_MAX, MESSAGE_BYTES_MAX, MESSAGE_TTL, Message, Traits};
+pub use self::request::{Answer, Exchange, REQUEST_TIMEOUT, REQUEST_TIMEOUT_MAX, Request, RequestError};
+pub use self::send::{ALIKE_MAX, ALIKE_WINDOW, INBOX_MESSAGES_MAX, QUEUE_MESSAGES_MAX, RECIPIENTS_MAX, Sent};
+pub use self::status::{MessageStatus, RecipientStatus};
+pub use self::take::{ACK_WAIT, Delivery, IN_HAND_MAX, RETRY_PAUSE, RETRY_PAUSE_MAX, VISIBILITY};
+
+pub(crate) use self::message::{RETAINED, put_by_bus};
+pub(crate) use self::take::{Room, nacking};
 
 use self::directory::Directories;
+use self::held::HeldStates;
 
 /// A log as a place where agents talk. Cheap to clone; what it keeps in memory is read from the log, and read on from there.
 ///
@@ -27,12 +45,13 @@ pub struct Bus(Arc<Inner>);
 struct Inner {
     log: EventLog,
     directory: Mutex<Directories>,
+    inboxes: HeldStates<Inbox>,
 }
 
 impl Bus {
     /// A bus on this log.
     pub fn new(log: EventLog) -> Self {
-        Self(Arc::new(Inner { directory: Mutex::default(), log }))
+        Self(Arc::new(Inner { directory: Mutex::default(), inboxes: HeldStates::default(), log }))
     }
 
     /// The log underneath.

@@ -3,6 +3,7 @@
 //! The log underneath takes any event. This crate gives names to those that fleets of agents have in common, and folds
 //! them into what people ask: who does what, since when, and how it went.
 
+pub mod agent;
 pub mod bus;
 mod change;
 mod configuration;
@@ -15,6 +16,7 @@ pub mod statistics;
 pub mod status;
 pub mod vocabulary;
 
+pub use agent::{Agent, Me};
 pub use bus::Bus;
 pub use change::{Blame, Change, Difference, blame, difference};
 pub use configuration::{Configuration, Configured, Preset, SUPABASE_HINT};

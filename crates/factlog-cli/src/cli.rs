@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod agent;
 mod capture;
 mod domain;
 mod keep;
@@ -7,11 +8,13 @@ mod look;
 mod record;
 mod retain;
 mod server;
+mod talk;
 
 use clap::{Parser, Subcommand};
 
 use crate::output::Format;
 
+pub(crate) use agent::{AgentAction, AgentArgs, AgentRunArgs};
 pub(crate) use capture::{
     DoctorArgs, HookArgs, HooksAction, HooksArgs, HooksWhere, RedactAction, RedactArgs,
 };
@@ -28,6 +31,10 @@ pub(crate) use look::{
 pub(crate) use record::{AppendArgs, ImportArgs, ImportFrom, ImportHow, WatchArgs, WatchWhat};
 pub(crate) use retain::{ArchiveAction, ArchiveArgs, RetentionAction, RetentionArgs, RetentionRuleArgs};
 pub(crate) use server::{HealthArgs, MigrateAction, MigrateArgs, RecordArgs};
+pub(crate) use talk::{
+    AckArgs, BroadcastArgs, DeadLettersAction, DeadLettersArgs, InboxArgs, MessageArgs, NackArgs,
+    RequestArgs, RespondArgs, SendArgs, SendHow,
+};
 
 /// The page of `factlog --help`: commands by task. A test checks that every command is named.
 const HELP: &str = "\
@@ -65,6 +72,18 @@ Understand:
   diff         What differs between two moments
   blame        Which event changed a field
   projections  The states folded from the log: list, show, rebuild
+
+Talk:
+  send         Send a message to an agent, or to many
+  broadcast    Tell something to all agents, or to those of a kind
+  request      Ask an agent, and wait for its answer
+  respond      Answer a request
+  inbox        Show what waits for an agent, or take it
+  ack          Say that an agent is done with a message
+  nack         Have a message offered again after a while
+  message      Show where a message stands
+  dead-letters What is offered no more: list it, offer it again
+  agent        Make an agent of a command
 
 Remember:
   snapshot     Save, show and list values remembered at a position
@@ -146,6 +165,16 @@ pub(crate) enum Command {
     Swarms(SwarmsArgs),
     Worktrees(WorktreesArgs),
     Deployments(DeploymentsArgs),
+    Send(SendArgs),
+    Broadcast(BroadcastArgs),
+    Request(RequestArgs),
+    Respond(RespondArgs),
+    Inbox(InboxArgs),
+    Ack(AckArgs),
+    Nack(NackArgs),
+    Message(MessageArgs),
+    DeadLetters(DeadLettersArgs),
+    Agent(AgentArgs),
     Diff(DiffArgs),
     Blame(BlameArgs),
     Projections(ProjectionsArgs),

@@ -41,6 +41,13 @@ impl Timestamp {
         self.0
     }
 
+    /// The moment so many milliseconds later; the last one there is, where that is no more.
+    #[must_use]
+    pub fn plus_ms(self, milliseconds: u64) -> Self {
+        let micros = i64::try_from(milliseconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+        Self(self.0.saturating_add(micros).min(MICROS_MAX))
+    }
+
     /// A moment of the library that people's times are read with.
     pub fn from_jiff(time: jiff::Timestamp) -> Result<Self> {
         // Finer times are cut towards the past, also before 1970.

@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn an_address_is_read_as_it_is_written_and_one_that_names_nobody_is_refused() {
-        for text in ["worker-1", "type:worker", "group:g", "capability:a:b", "*", "one-of:*", "one-of:type:w"] {
+        for text in ["worker-1", "type:worker", "group:g", "capability:a:b", "*", "one-of:*", "one-of:type:w"]
+        {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
         assert_eq!("swarm:s".parse::<Address>().unwrap().to_string(), "group:s");

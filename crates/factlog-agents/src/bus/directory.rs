@@ -96,6 +96,12 @@ impl Directory {
         self.groups.get(name)
     }
 
+    /// The groups that an agent belongs to.
+    pub fn groups_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a str> {
+        let its = self.groups.iter().filter(move |(_, members)| members.contains(id));
+        its.map(|(name, _)| name.as_str())
+    }
+
     /// Who is meant, without those who have ended. An agent that is named is meant whether it has registered or not: its
     /// inbox waits for it.
     pub fn resolve(&self, to: &To) -> BTreeSet<String> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factlog::{
-    Appended, Batch, Error, ErrorKind, Event, EventLog, Expect, Filter, Fold, NewEvent, Position, Result,
-    StreamName, Version,
+    Appended, Batch, Condition, Error, ErrorKind, Event, EventLog, Expect, Filter, Fold, NewEvent, Position,
+    Result, StreamName, TypePattern, Version,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -37,11 +37,6 @@ impl<S: Fold> Held<S> {
     /// The state, as it was last read.
     pub(crate) fn state(&self) -> &S {
         &self.state
-    }
-
-    /// Everything in its stream up to here was taken in.
-    pub(crate) fn position(&self) -> Position {
-        self.position
     }
 
     /// Takes in what came since.
@@ -78,8 +73,7 @@ impl<S: Fold> Held<S> {
             if events.is_empty() {
                 return Ok(None);
             }
-            let batch =
-                Batch::new(events)?.expect(self.stream.clone(), Expect::Version(self.version))?;
+            let batch = Batch::new(events)?.expect(self.stream.clone(), Expect::Version(self.version))?;
             match log.append(batch.clone()).await {
                 Ok(appended) => {
                     self.take_own(batch, &appended)?;
@@ -92,8 +86,50 @@ impl<S: Fold> Held<S> {
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::unavailable(format!("others write into {} all the time", self.stream))
-            .with_hint("try again in a moment"))
+        Err(self.others_are_faster())
+    }
+
+    /// Looks, decides, and records what was decided, whatever else comes in between: the fold judges it when it stands in the
+    /// log. With types, only if none of these came in between; else it looks and decides again.
+    ///
+    /// # Errors
+    /// What the decision says, what the log says, and `Unavailable` when others were faster each time.
+    pub(crate) async fn record(
+        &mut self,
+        log: &EventLog,
+        unless: &[TypePattern],
+        mut decide: impl FnMut(&S) -> Result<Vec<NewEvent>>,
+    ) -> Result<Option<Appended>> {
+        for attempt in 0..DECIDE_TRIES_MAX {
+            self.refresh(log).await?;
+            let events = decide(&self.state)?;
+            if events.is_empty() {
+                return Ok(None);
+            }
+            let mut batch = Batch::new(events)?;
+            if !unless.is_empty() {
+                let own = Filter::stream(self.stream.clone());
+                let filter = Filter { types: unless.to_vec(), ..own };
+                batch = batch.condition(Condition::NoneSince { filter, after: self.position })?;
+            }
+            match log.append(batch.clone()).await {
+                Ok(appended) => {
+                    self.take_own(batch, &appended)?;
+                    self.refresh(log).await?;
+                    return Ok(Some(appended));
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict && !unless.is_empty() => {
+                    tokio::time::sleep(pause(attempt)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(self.others_are_faster())
+    }
+
+    fn others_are_faster(&self) -> Error {
+        Error::unavailable(format!("others write into {} all the time", self.stream))
+            .with_hint("try again in a moment")
     }
 
     /// After a conflict: where the newest events of the stream were removed, only its version tells of them.
@@ -103,13 +139,13 @@ impl<S: Fold> Held<S> {
         Ok(())
     }
 
-    /// Takes in what was just recorded, without reading it again.
+    /// Takes in what was just recorded, without reading it again; not where something else came before it.
     fn take_own(&mut self, batch: Batch, appended: &Appended) -> Result<()> {
         if appended.repeated {
             return Ok(());
         }
         for (fact, at) in batch.into_events().into_iter().zip(&appended.events) {
-            if fact.stream == self.stream {
+            if fact.stream == self.stream && at.version == self.version.next() {
                 let (position, version) = (at.position, at.version);
                 self.take(&Event { position, version, recorded_at: appended.recorded_at, fact })?;
             }

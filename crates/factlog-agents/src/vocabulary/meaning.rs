@@ -55,7 +55,10 @@ const MEANINGS: &[(&str, &str)] = &[
     ("from", "the agent that sent it"),
     ("fromWorkflow", "the part of the workflow it was in"),
     ("graceful", "whether it could finish what it did"),
-    ("heartbeatMs", "how often the agent says that it is there, in milliseconds; it never says so where this is missing"),
+    (
+        "heartbeatMs",
+        "how often the agent says that it is there, in milliseconds; it never says so where this is missing",
+    ),
     ("hops", "how many messages it is an answer to, one behind the other"),
     ("inboxId", "the agent whose inbox it is, or the address that several agents take from"),
     ("initialMembers", "the agents it begins with"),

@@ -140,6 +140,7 @@ macro_rules! payloads {
         impl $name {
             /// With all that it needs.
             #[allow(clippy::new_without_default, reason = "what it needs has no default")]
+            #[allow(clippy::needless_update, reason = "some take nothing besides")]
             pub fn new($($($need: impl $crate::vocabulary::IntoField<$need_type>),+)?) -> Self {
                 Self { $($($need: $need.into_field(),)+)? ..Self::default() }
             }

@@ -1,5 +1,6 @@
 //! One command, one file.
 
+mod agent;
 mod append;
 mod append_lines;
 mod at;
@@ -8,6 +9,7 @@ mod archive;
 mod check;
 mod config;
 mod copy;
+mod dead_letters;
 mod demo;
 mod diff;
 mod doctor;
@@ -19,13 +21,16 @@ mod health;
 pub(crate) mod hook;
 mod hooks;
 mod import;
+mod inbox;
 mod list;
 mod migrate;
 mod projections;
 mod record;
 mod redact;
 mod replay;
+mod request;
 mod retention;
+mod send;
 mod show;
 mod snapshot;
 mod stats;
@@ -145,6 +150,16 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Swarms(args) => entities::swarms(&context, &args).await,
         Command::Worktrees(args) => entities::worktrees(&context, &args).await,
         Command::Deployments(args) => entities::deployments(&context, &args).await,
+        Command::Send(args) => send::send(&context, &args).await,
+        Command::Broadcast(args) => send::broadcast(&context, &args).await,
+        Command::Request(args) => request::request(&context, &args).await,
+        Command::Respond(args) => request::respond(&context, &args).await,
+        Command::Inbox(args) => inbox::inbox(&context, &args).await,
+        Command::Ack(args) => inbox::ack(&context, &args).await,
+        Command::Nack(args) => inbox::nack(&context, &args).await,
+        Command::Message(args) => inbox::message(&context, &args).await,
+        Command::DeadLetters(args) => dead_letters::run(&context, &args).await,
+        Command::Agent(args) => agent::run(&context, &args).await,
         Command::Diff(args) => diff::run(&context, &args).await,
         Command::Blame(args) => blame::run(&context, &args).await,
         Command::Projections(args) => projections::run(&context, &args).await,

@@ -30,6 +30,7 @@ mod show;
 mod snapshot;
 mod stats;
 mod support;
+mod talk;
 mod upkeep;
 mod vocabulary;
 mod watch;

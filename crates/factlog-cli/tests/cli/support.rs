@@ -90,6 +90,7 @@ impl Place {
             "FACTLOG_FORMAT",
             "FACTLOG_LOG",
             "FACTLOG_PRESET",
+            "FACTLOG_AGENT",
             "POSTGRES_HOST",
             "POSTGRES_DATABASE",
             "POSTGRES_PASSWORD",

@@ -1,0 +1,198 @@
+//! What an agent does with one thing that it was given: it calls the handler, and says what came of it.
+
+use std::collections::HashMap;
+
+use factlog::{ErrorKind, EventId, Json, NewEvent, Result, TypedEvent};
+use futures_util::FutureExt;
+
+use super::Me;
+use super::handler::{
+    Failed, GivenMessage, GivenRequest, GivenTask, Handlers, INTERNAL_ERROR, TaskError, ThenTask,
+};
+use super::lanes::Key;
+use crate::bus::{Delivery, Kind, RequestError, nacking};
+use crate::vocabulary::{
+    InboxAcked, InboxDead, InboxDelivered, InboxNacked, TaskAccepted, TaskCompleted, TaskFailed,
+    TaskRejected, TaskStarted,
+};
+
+/// What came of one thing.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) key: Key,
+    pub(super) end: End,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// It was handled, and is to be acknowledged.
+    Handled,
+    /// It could not be handled, and why.
+    Failed(String),
+    /// What came of it is recorded already.
+    Told,
+    /// It could not be recorded what came of it: it will be offered again.
+    Untold(factlog::Error),
+}
+
+/// Calls the handler and says what came of it. A panic is a failure like any other.
+pub(super) async fn work(me: Me, handlers: Handlers, delivery: Delivery) -> Done {
+    let key = (delivery.inbox_id.clone(), delivery.item.message_id.clone());
+    let me = me.given(&delivery);
+    let end = match delivery.item.kind {
+        Kind::Task => told(do_task(&me, &handlers, &delivery).await),
+        Kind::Request => told(answer(&me, &handlers, &delivery).await),
+        Kind::Message | Kind::Broadcast | Kind::Response => read(me, &handlers, &delivery).await,
+    };
+    Done { key, end }
+}
+
+fn told(recorded: Result<()>) -> End {
+    recorded.map_or_else(End::Untold, |()| End::Told)
+}
+
+/// What a panic says.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
+    let said =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the handler panicked: {}", said.unwrap_or("without a word"))
+}
+
+async fn read(me: Me, handlers: &Handlers, delivery: &Delivery) -> End {
+    let handler = if delivery.item.kind == Kind::Broadcast { &handlers.broadcast } else { &handlers.message };
+    let Some(handler) = handler else { return End::Failed("the agent reads no messages".to_owned()) };
+    let handled = std::panic::AssertUnwindSafe(handler(me, GivenMessage::of(delivery))).catch_unwind().await;
+    match handled {
+        Ok(Ok(())) => End::Handled,
+        Ok(Err(Failed { error })) => End::Failed(error.message),
+        Err(panic) => End::Failed(panicked(&*panic)),
+    }
+}
+
+async fn answer(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()> {
+    let asked = GivenRequest::of(delivery);
+    let method = asked.method.clone();
+    let handler = handlers.requests.get(&method).or_else(|| handlers.requests.get("*"));
+    let outcome = match handler {
+        None => Err(Failed::new("UNKNOWN_METHOD", format!("{} does not answer to {method}", me.id()))),
+        Some(handler) => {
+            let answered = std::panic::AssertUnwindSafe(handler(me.clone(), asked)).catch_unwind().await;
+            answered.unwrap_or_else(|panic| Err(Failed::new(INTERNAL_ERROR, panicked(&*panic))))
+        }
+    };
+    let outcome: std::result::Result<Json, RequestError> = outcome.map_err(|failed| failed.error);
+    me.bus().respond(delivery, me.id(), outcome).await.map(drop)
+}
+
+async fn do_task(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()> {
+    let given = GivenTask::of(delivery);
+    let Some(handler) = &handlers.task else { return Ok(()) };
+    let id = given.id().to_owned();
+    let step = Step { me, delivery, attempt: given.attempt };
+    me.log()
+        .append(vec![
+            step.own("accepted", TaskAccepted::new(id.as_str()).agent_id(me.id()))?,
+            step.own("started", TaskStarted::new(id.as_str()).agent_id(me.id()))?,
+        ])
+        .await?;
+    let began = std::time::Instant::now();
+    let done = std::panic::AssertUnwindSafe(handler(me.clone(), given)).catch_unwind().await;
+    let done = done.unwrap_or_else(|panic| Err(TaskError::retry(panicked(&*panic))));
+    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let events = match done {
+        Ok(result) => {
+            let told =
+                TaskCompleted::new(id.as_str()).agent_id(me.id()).result(result).duration_ms(duration_ms);
+            vec![step.own("completed", told)?, step.acked()?]
+        }
+        Err(error) => step.failed(&id, error, duration_ms)?,
+    };
+    let acked = step.acked()?;
+    match me.log().append(events).await {
+        // An earlier run had come as far: what it said stands.
+        Err(error) if error.kind() == ErrorKind::Conflict => me.log().append(acked).await.map(drop),
+        recorded => recorded.map(drop),
+    }
+}
+
+/// One attempt at a task.
+struct Step<'a> {
+    me: &'a Me,
+    delivery: &'a Delivery,
+    attempt: u64,
+}
+
+impl Step<'_> {
+    /// An event of this attempt; a task is completed once, whichever attempt it was.
+    fn own(&self, what: &str, payload: impl TypedEvent) -> Result<NewEvent> {
+        let mut event = self.me.own(payload)?;
+        let attempt = if what == "completed" { 0 } else { self.attempt };
+        let id = &self.delivery.item.message_id;
+        event.id = EventId::foreign("factlog-bus", &event.stream, &format!("{id} {what} {attempt}"));
+        Ok(event)
+    }
+
+    fn acked(&self) -> Result<NewEvent> {
+        let ids = vec![self.delivery.item.message_id.clone()];
+        self.me.own(InboxAcked::new(self.delivery.inbox_id.as_str(), ids, self.me.id()))
+    }
+
+    fn failed(&self, id: &str, error: TaskError, duration_ms: u64) -> Result<Vec<NewEvent>> {
+        let (inbox, item) = (self.delivery.inbox_id.as_str(), &self.delivery.item);
+        let message_id = item.message_id.as_str();
+        let agent = self.me.id();
+        if error.then == ThenTask::Reject {
+            let told = TaskRejected::new(id).agent_id(agent).reason(error.message.as_str());
+            let context = self.me.taker().context_id.as_str();
+            // It has been seen by this run, which is not given it again; others may have it at once.
+            let seen = InboxDelivered::new(inbox, vec![message_id], agent).context_id(context);
+            let back = InboxNacked::new(inbox, vec![message_id], agent).reason(error.message).delay_ms(0u64);
+            return Ok(vec![self.own("rejected", told)?, self.me.own(seen)?, self.me.own(back)?]);
+        }
+        let retryable = error.then == ThenTask::Retry;
+        let mut told = TaskFailed::new(id)
+            .agent_id(agent)
+            .error(error.message.as_str())
+            .retryable(retryable)
+            .attempts(self.attempt)
+            .duration_ms(duration_ms);
+        told.error_code = error.code;
+        let mut events = vec![self.own("failed", told)?];
+        if retryable {
+            events.extend(nacking(
+                inbox,
+                agent,
+                message_id,
+                (item.attempts, item.attempts_max),
+                &error.message,
+                None,
+            )?);
+        } else {
+            events.push(InboxDead::new(inbox, vec![message_id]).reason(error.message).into_event()?);
+        }
+        Ok(events)
+    }
+}
+
+/// What is recorded of messages that were handled, and of those that could not be: one batch.
+pub(super) fn settled(
+    me: &Me,
+    handled: HashMap<String, Vec<String>>,
+    failed: Vec<(Delivery, String)>,
+) -> Result<Vec<NewEvent>> {
+    let mut events = Vec::new();
+    for (inbox, ids) in handled {
+        let acked = InboxAcked::new(inbox, ids, me.id()).context_id(me.taker().context_id.as_str());
+        events.push(me.own(acked)?);
+    }
+    for (delivery, reason) in failed {
+        let item = &delivery.item;
+        let attempts = (item.attempts, item.attempts_max);
+        let nacked = nacking(&delivery.inbox_id, me.id(), &item.message_id, attempts, &reason, None)?;
+        for event in nacked {
+            events.push(event.with_source(me.id())?);
+        }
+    }
+    Ok(events)
+}
