@@ -82,6 +82,18 @@ pub(crate) fn age(text: &str) -> Result<Duration> {
     })
 }
 
+/// How long to wait, or to keep something: an age, or milliseconds as `500ms`.
+///
+/// # Errors
+/// `Invalid`, with the ways to write it.
+pub(crate) fn length(text: &str) -> Result<Duration> {
+    let milliseconds = text.strip_suffix("ms").and_then(|number| number.parse().ok()).map(Duration::from_millis);
+    milliseconds.map_or_else(|| age(text), Ok).map_err(|_| {
+        Error::invalid(format!("{text:?} is no length of time"))
+            .with_hint("a length of time is a number and a unit: 500ms, 30s, 5m, 2h or 7d")
+    })
+}
+
 /// `90s`, `30m`, `12h`, `7d`, `2w`.
 fn span(text: &str) -> Option<Span> {
     let unit = text.chars().last()?;
@@ -136,6 +148,11 @@ mod tests {
         }
         for text in ["30", "d", "-1d", "1y", "30 d"] {
             assert!(age(text).is_err(), "{text}");
+        }
+        assert_eq!(length("500ms").unwrap(), Duration::from_millis(500));
+        assert_eq!(length("5m").unwrap(), Duration::from_secs(300));
+        for text in ["ms", "-5ms", "soon"] {
+            assert!(length(text).is_err(), "{text}");
         }
         assert_eq!(parse_future("30m", now).unwrap().to_string(), "2026-11-21T00:14:30.000000Z");
     }

@@ -37,7 +37,7 @@ pub(crate) async fn inbox(context: &Context, args: &InboxArgs) -> Outcome {
         None => bus.peek(&args.agent).await?,
         Some(count) => {
             let visibility =
-                person_time::age(&args.visibility).map_err(|error| error.context("--visibility"))?;
+                person_time::length(&args.visibility).map_err(|error| error.context("--visibility"))?;
             let by = args.taker.as_deref().unwrap_or(&args.agent);
             let taker = Taker::new(by, format!("cli-{}", EventId::generate()));
             bus.take(&args.agent, &taker, count, visibility).await?
@@ -99,19 +99,12 @@ async fn show_as_they_come(log: &EventLog, agent: &str, format: Format) -> Outco
         let now = Timestamp::now();
         let mut out = stdout();
         for delivery in waiting.iter().filter(|delivery| !known.contains(&delivery.item.message_id)) {
-            match format {
-                Format::Jsonl => writeln!(out, "{}", shown(delivery, now))?,
-                _ => {
-                    let item = &delivery.item;
-                    let (from, said) = (&item.from, delivery.content());
-                    writeln!(
-                        out,
-                        "{}  {from}  [{}] {}",
-                        item.message_id,
-                        item.priority.as_str(),
-                        said.as_str()
-                    )?;
-                }
+            if format == Format::Jsonl {
+                writeln!(out, "{}", shown(delivery, now))?;
+            } else {
+                let (item, said) = (&delivery.item, delivery.content());
+                let (id, from, priority) = (&item.message_id, &item.from, item.priority.as_str());
+                writeln!(out, "{id}  {from}  [{priority}] {}", said.as_str())?;
             }
         }
         out.flush()?;
@@ -135,7 +128,7 @@ pub(crate) async fn ack(context: &Context, args: &AckArgs) -> Outcome {
 
 pub(crate) async fn nack(context: &Context, args: &NackArgs) -> Outcome {
     let format = context.format("nack", DONE)?;
-    let delay = args.delay.as_deref().map(person_time::age).transpose();
+    let delay = args.delay.as_deref().map(person_time::length).transpose();
     let delay = delay.map_err(|error| error.context("--delay"))?;
     let log = context.open().await?;
     let by = args.by.as_deref().unwrap_or(&args.agent);

@@ -113,14 +113,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Docs { page } => return crate::docs::print(*page),
         _ => {}
     }
-    let folder = std::env::current_dir().map_err(|cause| {
-        Error::unavailable(format!("the folder you are in: {cause}"))
-            .with_hint("it may have been removed: cd to another")
-    })?;
-    let world = World { variable: &|name| std::env::var_os(name), folder: &folder };
-    let flags = Flags { store: cli.store.as_deref(), format: cli.format, preset: cli.preset.as_deref() };
-    let settings = Settings::load(&flags, &world)?;
-    let context = Context { asked: cli.format, preferred: settings.format()?, settings };
+    let context = context(&cli)?;
     match cli.command {
         Command::Append(args) => append::run(&context, args).await,
         Command::Import(args) => import::run(&context, args).await,
@@ -150,16 +143,16 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Swarms(args) => entities::swarms(&context, &args).await,
         Command::Worktrees(args) => entities::worktrees(&context, &args).await,
         Command::Deployments(args) => entities::deployments(&context, &args).await,
-        Command::Send(args) => send::send(&context, &args).await,
-        Command::Broadcast(args) => send::broadcast(&context, &args).await,
-        Command::Request(args) => request::request(&context, &args).await,
-        Command::Respond(args) => request::respond(&context, &args).await,
-        Command::Inbox(args) => inbox::inbox(&context, &args).await,
-        Command::Ack(args) => inbox::ack(&context, &args).await,
-        Command::Nack(args) => inbox::nack(&context, &args).await,
-        Command::Message(args) => inbox::message(&context, &args).await,
-        Command::DeadLetters(args) => dead_letters::run(&context, &args).await,
-        Command::Agent(args) => agent::run(&context, &args).await,
+        command @ (Command::Send(_)
+        | Command::Broadcast(_)
+        | Command::Request(_)
+        | Command::Respond(_)
+        | Command::Inbox(_)
+        | Command::Ack(_)
+        | Command::Nack(_)
+        | Command::Message(_)
+        | Command::DeadLetters(_)
+        | Command::Agent(_)) => talk(&context, command).await,
         Command::Diff(args) => diff::run(&context, &args).await,
         Command::Blame(args) => blame::run(&context, &args).await,
         Command::Projections(args) => projections::run(&context, &args).await,
@@ -172,6 +165,35 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
             demo::run(is_server.then(|| context.settings.url())).await
         }
         Command::Completions(_) | Command::Docs { .. } | Command::Hook(_) => Ok(()),
+    }
+}
+
+/// What the command line, the environment and the files say.
+fn context(cli: &Cli) -> Outcome<Context> {
+    let folder = std::env::current_dir().map_err(|cause| {
+        Error::unavailable(format!("the folder you are in: {cause}"))
+            .with_hint("it may have been removed: cd to another")
+    })?;
+    let world = World { variable: &|name| std::env::var_os(name), folder: &folder };
+    let flags = Flags { store: cli.store.as_deref(), format: cli.format, preset: cli.preset.as_deref() };
+    let settings = Settings::load(&flags, &world)?;
+    Ok(Context { asked: cli.format, preferred: settings.format()?, settings })
+}
+
+/// Runs what agents talk with.
+async fn talk(context: &Context, command: Command) -> Outcome {
+    match command {
+        Command::Send(args) => send::send(context, &args).await,
+        Command::Broadcast(args) => send::broadcast(context, &args).await,
+        Command::Request(args) => request::request(context, &args).await,
+        Command::Respond(args) => request::respond(context, &args).await,
+        Command::Inbox(args) => inbox::inbox(context, &args).await,
+        Command::Ack(args) => inbox::ack(context, &args).await,
+        Command::Nack(args) => inbox::nack(context, &args).await,
+        Command::Message(args) => inbox::message(context, &args).await,
+        Command::DeadLetters(args) => dead_letters::run(context, &args).await,
+        Command::Agent(args) => agent::run(context, &args).await,
+        _ => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use factlog::{Error, ErrorKind, Json};
+use factlog::{Error, ErrorKind};
 use factlog_agents::Bus;
 use factlog_agents::bus::{Request, RequestError};
 use serde_json::json;
@@ -18,7 +18,7 @@ use crate::person_time;
 pub(crate) async fn request(context: &Context, args: &RequestArgs) -> Outcome {
     let format = context.format("request", DONE)?;
     let to = args.to.parse().map_err(|error: Error| error.context("--to"))?;
-    let timeout = person_time::age(&args.timeout).map_err(|error| error.context("--timeout"))?;
+    let timeout = person_time::length(&args.timeout).map_err(|error| error.context("--timeout"))?;
     let mut request = Request::new(&args.from, to, &args.method).timeout(timeout);
     request.params = args.params.as_deref().map(|text| flag::json("PARAMS", text)).transpose()?;
     let log = context.open().await?;
@@ -72,9 +72,4 @@ pub(crate) async fn respond(context: &Context, args: &RespondArgs) -> Outcome {
     }
     out.flush()?;
     Ok(log.close().await?)
-}
-
-/// JSON of a text that is JSON, or of the text itself.
-pub(super) fn json_or_text(text: &str) -> factlog::Result<Json> {
-    Json::parse(text).or_else(|_| Json::of(&text))
 }

@@ -50,7 +50,7 @@ async fn post(context: &Context, mut message: Message, how: &SendHow, format: Fo
         message.priority = priority;
     }
     if let Some(ttl) = &how.ttl {
-        message.ttl = Some(person_time::age(ttl).map_err(|error| error.context("--ttl"))?);
+        message.ttl = Some(person_time::length(ttl).map_err(|error| error.context("--ttl"))?);
     }
     message.id.clone_from(&how.id);
     message.correlation.clone_from(&how.correlation);

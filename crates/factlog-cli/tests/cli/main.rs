@@ -2,6 +2,7 @@
 // A test whose place cannot be set up has failed.
 #![allow(clippy::unwrap_used)]
 
+mod agent;
 mod append;
 mod append_stdin;
 mod archive;

@@ -180,7 +180,11 @@ impl Place {
 
     /// Starts the program and goes on.
     pub(crate) fn start(&self, line: &str) -> Running {
-        let mut command = self.command(&line.split_whitespace().collect::<Vec<_>>());
+        self.start_words(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    pub(crate) fn start_words(&self, words: &[&str]) -> Running {
+        let mut command = self.command(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::new(command.spawn().unwrap())
     }
