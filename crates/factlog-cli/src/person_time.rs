@@ -87,7 +87,8 @@ pub(crate) fn age(text: &str) -> Result<Duration> {
 /// # Errors
 /// `Invalid`, with the ways to write it.
 pub(crate) fn length(text: &str) -> Result<Duration> {
-    let milliseconds = text.strip_suffix("ms").and_then(|number| number.parse().ok()).map(Duration::from_millis);
+    let milliseconds =
+        text.strip_suffix("ms").and_then(|number| number.parse().ok()).map(Duration::from_millis);
     milliseconds.map_or_else(|| age(text), Ok).map_err(|_| {
         Error::invalid(format!("{text:?} is no length of time"))
             .with_hint("a length of time is a number and a unit: 500ms, 30s, 5m, 2h or 7d")

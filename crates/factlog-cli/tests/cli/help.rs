@@ -2,6 +2,7 @@
 
 use crate::support::Place;
 
+#[expect(clippy::too_many_lines, reason = "one line for each command")]
 #[test]
 fn the_first_page_shows_the_commands_by_task() {
     let place = Place::new();
@@ -40,6 +41,18 @@ fn the_first_page_shows_the_commands_by_task() {
       diff         What differs between two moments
       blame        Which event changed a field
       projections  The states folded from the log: list, show, rebuild
+
+    Talk:
+      send         Send a message to an agent, or to many
+      broadcast    Tell something to all agents, or to those of a kind
+      request      Ask an agent, and wait for its answer
+      respond      Answer a request
+      inbox        Show what waits for an agent, or take it
+      ack          Say that an agent is done with a message
+      nack         Have a message offered again after a while
+      message      Show where a message stands
+      dead-letters What is offered no more: list it, offer it again
+      agent        Make an agent of a command
 
     Remember:
       snapshot     Save, show and list values remembered at a position
