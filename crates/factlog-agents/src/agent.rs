@@ -9,6 +9,7 @@ mod intake;
 mod lanes;
 mod life;
 mod me;
+mod presence;
 mod run;
 mod work;
 
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 pub use self::builder::{AgentBuilder, CAPACITY, HEARTBEAT};
 pub use self::handler::{Failed, GivenMessage, GivenRequest, GivenTask, INTERNAL_ERROR, TaskError, ThenTask};
 pub use self::me::Me;
+pub use self::presence::Presence;
 
 use self::run::Run;
 use crate::bus::Taker;

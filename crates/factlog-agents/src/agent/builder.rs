@@ -11,7 +11,7 @@ use super::handler::{
     Failed, GivenMessage, GivenRequest, GivenTask, Handlers, TaskError, on_event, on_message, on_request,
     on_task,
 };
-use super::{Agent, Me};
+use super::{Agent, Me, Presence};
 use crate::bus::{Bus, VISIBILITY};
 use crate::vocabulary::type_patterns;
 
@@ -29,6 +29,7 @@ pub struct AgentBuilder {
     pub(super) parent: Option<String>,
     pub(super) capabilities: Vec<String>,
     pub(super) tags: Vec<String>,
+    pub(super) methods: Vec<String>,
     pub(super) capacity: usize,
     pub(super) heartbeat: Duration,
     pub(super) visibility: Duration,
@@ -46,6 +47,7 @@ impl AgentBuilder {
             parent: None,
             capabilities: Vec::new(),
             tags: Vec::new(),
+            methods: Vec::new(),
             capacity: CAPACITY,
             heartbeat: HEARTBEAT,
             visibility: VISIBILITY,
@@ -114,6 +116,13 @@ impl AgentBuilder {
     #[must_use]
     pub fn visibility(mut self, visibility: Duration) -> Self {
         self.visibility = visibility.max(Duration::from_millis(30));
+        self
+    }
+
+    /// Adds what it can be asked for, beside what it has handlers for: for one that reads its requests by itself.
+    #[must_use]
+    pub fn methods<'a>(mut self, methods: impl IntoIterator<Item = &'a str>) -> Self {
+        self.methods.extend(methods.into_iter().map(str::to_owned));
         self
     }
 
@@ -200,6 +209,14 @@ impl AgentBuilder {
     {
         self.handlers.events.push((filter, on_event(handle)));
         self
+    }
+
+    /// Registers it, and says that it is there as long as the answer is kept; it takes nothing by itself.
+    ///
+    /// # Errors
+    /// `Conflict` where a run of the same agent is at work already.
+    pub async fn attend(self) -> Result<Presence> {
+        Presence::begin(self).await
     }
 
     /// Registers it, and sets it to work.

@@ -6,7 +6,11 @@ use std::time::Duration;
 use factlog::{EventId, EventLog, Json, NewEvent, Priority, Result, TypedEvent};
 use serde::Serialize;
 
-use crate::bus::{Address, Answer, Audience, Body, Bus, Delivery, Message, Request, Sent, Taker, Traits};
+use super::handler::TaskError;
+use super::work;
+use crate::bus::{
+    Address, Answer, Audience, Body, Bus, Delivery, Kind, Message, Request, RequestError, Sent, Taker, Traits,
+};
 use crate::vocabulary::{TaskAssigned, TaskProgress};
 
 /// An agent as it acts; in a handler it also knows what it was given. Cheap to clone.
@@ -143,6 +147,48 @@ impl Me {
         let mut request = Request::new(self.id(), to.parse()?, method).params(params)?.timeout(timeout);
         request.because = self.0.because.as_ref().map(|because| (because.cause, because.hops));
         self.0.bus.request(&request).await
+    }
+
+    /// Says that messages that were handed out were read, once they were; a task is accepted and begun with by that.
+    ///
+    /// Whoever reads by itself, without handlers, takes with [`Bus::take`], and says with this and [`Me::conclude`] what
+    /// became of it.
+    pub async fn has_read(&self, deliveries: &[Delivery]) -> Result<()> {
+        for delivery in deliveries {
+            let ids = [delivery.item.message_id.clone()];
+            self.0.bus.delivered(&delivery.inbox_id, self.taker(), &ids).await?;
+            if delivery.item.kind == Kind::Task {
+                work::begin_task(&self.given(delivery), delivery).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what came of a message: a task is completed or failed with it, a request answered; anything else is acknowledged,
+    /// or comes again.
+    pub async fn conclude(
+        &self,
+        delivery: &Delivery,
+        outcome: std::result::Result<Json, TaskError>,
+    ) -> Result<()> {
+        let me = self.given(delivery);
+        let ids = [delivery.item.message_id.clone()];
+        match (delivery.item.kind, outcome) {
+            (Kind::Task, outcome) => work::end_task(&me, delivery, outcome, None).await,
+            (Kind::Request, outcome) => {
+                let code = |error: &TaskError| error.code.clone().unwrap_or_else(|| "ERROR".to_owned());
+                let failed = |error: TaskError| RequestError {
+                    code: code(&error),
+                    message: error.message,
+                    details: None,
+                };
+                self.0.bus.respond(delivery, self.id(), outcome.map_err(failed)).await.map(drop)
+            }
+            (_, Ok(_)) => self.0.bus.ack(&delivery.inbox_id, self.id(), &ids).await,
+            (_, Err(error)) => {
+                self.0.bus.nack(&delivery.inbox_id, self.id(), &ids, &error.message, None).await
+            }
+        }
     }
 
     /// Says how far a task is, in percent.

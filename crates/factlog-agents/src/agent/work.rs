@@ -86,27 +86,41 @@ async fn answer(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()>
 }
 
 async fn do_task(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()> {
-    let given = GivenTask::of(delivery);
     let Some(handler) = &handlers.task else { return Ok(()) };
-    let id = given.id().to_owned();
-    let step = Step { me, delivery, attempt: given.attempt };
-    me.log()
-        .append(vec![
-            step.own("accepted", TaskAccepted::new(id.as_str()).agent_id(me.id()))?,
-            step.own("started", TaskStarted::new(id.as_str()).agent_id(me.id()))?,
-        ])
-        .await?;
+    begin_task(me, delivery).await?;
     let began = std::time::Instant::now();
-    let done = std::panic::AssertUnwindSafe(handler(me.clone(), given)).catch_unwind().await;
+    let done = std::panic::AssertUnwindSafe(handler(me.clone(), GivenTask::of(delivery))).catch_unwind().await;
     let done = done.unwrap_or_else(|panic| Err(TaskError::retry(panicked(&*panic))));
-    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    end_task(me, delivery, done, u64::try_from(began.elapsed().as_millis()).ok()).await
+}
+
+/// Says that the agent has accepted a task, and begins with it.
+pub(super) async fn begin_task(me: &Me, delivery: &Delivery) -> Result<()> {
+    let given = GivenTask::of(delivery);
+    let step = Step { me, delivery, attempt: given.attempt };
+    let events = vec![
+        step.own("accepted", TaskAccepted::new(given.id()).agent_id(me.id()))?,
+        step.own("started", TaskStarted::new(given.id()).agent_id(me.id()))?,
+    ];
+    me.log().append(events).await.map(drop)
+}
+
+/// Says what came of a task, and is done with it, or has it offered again.
+pub(super) async fn end_task(
+    me: &Me,
+    delivery: &Delivery,
+    done: std::result::Result<Json, TaskError>,
+    duration_ms: Option<u64>,
+) -> Result<()> {
+    let given = GivenTask::of(delivery);
+    let step = Step { me, delivery, attempt: given.attempt };
     let events = match done {
         Ok(result) => {
-            let told =
-                TaskCompleted::new(id.as_str()).agent_id(me.id()).result(result).duration_ms(duration_ms);
+            let mut told = TaskCompleted::new(given.id()).agent_id(me.id()).result(result);
+            told.duration_ms = duration_ms;
             vec![step.own("completed", told)?, step.acked()?]
         }
-        Err(error) => step.failed(&id, error, duration_ms)?,
+        Err(error) => step.failed(given.id(), error, duration_ms)?,
     };
     let acked = step.acked()?;
     match me.log().append(events).await {
@@ -138,7 +152,7 @@ impl Step<'_> {
         self.me.own(InboxAcked::new(self.delivery.inbox_id.as_str(), ids, self.me.id()))
     }
 
-    fn failed(&self, id: &str, error: TaskError, duration_ms: u64) -> Result<Vec<NewEvent>> {
+    fn failed(&self, id: &str, error: TaskError, duration_ms: Option<u64>) -> Result<Vec<NewEvent>> {
         let (inbox, item) = (self.delivery.inbox_id.as_str(), &self.delivery.item);
         let message_id = item.message_id.as_str();
         let agent = self.me.id();
@@ -155,9 +169,8 @@ impl Step<'_> {
             .agent_id(agent)
             .error(error.message.as_str())
             .retryable(retryable)
-            .attempts(self.attempt)
-            .duration_ms(duration_ms);
-        told.error_code = error.code;
+            .attempts(self.attempt);
+        (told.error_code, told.duration_ms) = (error.code, duration_ms);
         let mut events = vec![self.own("failed", told)?];
         if retryable {
             events.extend(nacking(

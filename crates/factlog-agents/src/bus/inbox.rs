@@ -280,7 +280,7 @@ impl Inbox {
         let until = later(at, renewed.visibility_ms);
         self.each(&renewed.message_ids, |item| {
             // Late, and yet in time: nobody has taken it meanwhile.
-            if let State::Offered { by, until: end } = &mut item.state
+            if let State::Offered { by, until: end } | State::Delivered { by, until: end } = &mut item.state
                 && *by == taker
             {
                 *end = until.max(*end);
