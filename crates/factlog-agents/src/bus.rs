@@ -13,6 +13,12 @@ mod request;
 mod send;
 mod status;
 mod take;
+mod swarm;
+mod proposal;
+mod question;
+mod coordination;
+mod once;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -20,6 +26,7 @@ use factlog::EventLog;
 use tokio::sync::Mutex;
 
 pub use self::address::{Address, To};
+pub use self::coordination::{CoordinationPlan, CoordinationStep};
 pub use self::directory::{Directory, Registered};
 pub use self::inbox::{DeadLetter, Finished, Inbox, Taker};
 pub use self::item::{Item, Kind, State};
@@ -32,8 +39,12 @@ pub use self::take::{ACK_WAIT, Delivery, IN_HAND_MAX, RETRY_PAUSE, RETRY_PAUSE_M
 pub(crate) use self::message::{RETAINED, put_by_bus};
 pub(crate) use self::take::{Room, nacking};
 
+pub use self::proposal::Proposal;
+pub use self::swarm::SwarmPlan;
+
 use self::directory::Directories;
 use self::held::HeldStates;
+use crate::projections::{Coordinations, Swarms};
 
 /// A log as a place where agents talk. Cheap to clone; what it keeps in memory is read from the log, and read on from there.
 ///
@@ -46,12 +57,20 @@ struct Inner {
     log: EventLog,
     directory: Mutex<Directories>,
     inboxes: HeldStates<Inbox>,
+    swarms: HeldStates<Swarms>,
+    coordinations: HeldStates<Coordinations>,
 }
 
 impl Bus {
     /// A bus on this log.
     pub fn new(log: EventLog) -> Self {
-        Self(Arc::new(Inner { directory: Mutex::default(), inboxes: HeldStates::default(), log }))
+        Self(Arc::new(Inner {
+            directory: Mutex::default(),
+            inboxes: HeldStates::default(),
+            swarms: HeldStates::default(),
+            coordinations: HeldStates::default(),
+            log,
+        }))
     }
 
     /// The log underneath.

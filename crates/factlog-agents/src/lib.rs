@@ -26,3 +26,8 @@ pub use record::Tokens;
 pub use recorder::Recorder;
 pub use status::{AgentStatus, SessionStatus, Status};
 pub use vocabulary::{Payload, stream_of};
+
+/// The code of the pages is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/swarms.md")]
+struct Pages;

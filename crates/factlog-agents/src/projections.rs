@@ -9,6 +9,8 @@ mod agents;
 mod memories;
 mod sessions;
 mod swarms;
+mod consensus;
+mod coordinations;
 mod worktrees;
 mod deployments;
 mod metrics;
@@ -23,12 +25,16 @@ use serde_json::Value;
 use crate::vocabulary::TYPES;
 
 pub use agents::{Agent, Agents};
+pub use consensus::{Ballot, Consensus, Outcome, Tally, Vote, VotingStrategy, Weight, count};
+pub(crate) use consensus::{ELECTORATE_MAX, REASON_BYTES_MAX, cut};
+pub(crate) use coordinations::{CAPABILITIES_MAX, DONE, PARTICIPANTS_MAX};
+pub use coordinations::{Coordination, CoordinationPhase, CoordinationStrategy, Coordinations, Participant};
 pub use deployments::{Deployment, Deployments};
 pub use memories::{Memories, Memory, MemoryStatus};
 pub use metrics::{ActionMetrics, AgentMetrics, Metrics};
 pub use open_calls::OpenCall;
 pub use sessions::{Session, SessionSubagent, Sessions, ToolUse};
-pub use swarms::{Consensus, Milestone, Swarm, SwarmStatus, Swarms};
+pub use swarms::{Milestone, Swarm, SwarmStatus, Swarms};
 pub use tasks::{Task, TaskStatistics, Tasks};
 pub use worktrees::{Conflict, Worktree, Worktrees};
 

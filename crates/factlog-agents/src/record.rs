@@ -260,8 +260,10 @@ pub(crate) fn task_update(tool: &str, input: Option<&RawValue>) -> Option<TaskWo
     })
 }
 
+/// The most JSON that is kept in a state.
+pub(crate) const SMALL_BYTES_MAX: usize = 4 * 1024;
+
 /// JSON that is small enough to be kept in a state.
 pub(crate) fn small(json: Option<Json>) -> Option<Json> {
-    const BYTES_MAX: usize = 4 * 1024;
-    json.filter(|json| json.as_str().len() <= BYTES_MAX)
+    json.filter(|json| json.as_str().len() <= SMALL_BYTES_MAX)
 }

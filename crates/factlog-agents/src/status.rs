@@ -2,21 +2,18 @@
 
 mod of_event;
 
-use std::fmt;
-use std::str::FromStr;
-
-use factlog::{Error, Priority, Result};
-use serde::{Deserialize, Serialize};
+use factlog::Priority;
 
 pub(crate) use of_event::{TOLD_BY_MORE, implied};
 pub use of_event::{status_of, status_words};
 
+/// Makes an enum of words: how each is written, and which others mean it.
 macro_rules! statuses {
     ($(#[$about:meta])* $name:ident, $what:literal, {
         $($(#[$doc:meta])* $variant:ident = $word:literal $(, $other:literal)*;)+
     }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum $name {
             $($(#[$doc])* $variant),+
@@ -43,32 +40,34 @@ macro_rules! statuses {
             /// What a word means; signs, emoji and the case of letters do not matter. None for a word that means nothing
             /// here.
             pub fn of(word: &str) -> Option<Self> {
-                let word = plain(word);
-                $(if [$word $(, $other)*].iter().any(|known| plain(known) == word) {
+                let word = $crate::status::plain(word);
+                $(if [$word $(, $other)*].iter().any(|known| $crate::status::plain(known) == word) {
                     return Some(Self::$variant);
                 })+
                 None
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
 
-        impl FromStr for $name {
-            type Err = Error;
-            fn from_str(word: &str) -> Result<Self> {
+        impl std::str::FromStr for $name {
+            type Err = factlog::Error;
+            fn from_str(word: &str) -> factlog::Result<Self> {
                 Self::of(word).ok_or_else(|| {
                     let words: Vec<&str> = Self::ALL.iter().map(|status| status.as_str()).collect();
-                    Error::invalid(format!("{word:?} is no {}", $what))
+                    factlog::Error::invalid(format!("{word:?} is no {}", $what))
                         .with_hint(format!("it is one of {}", words.join(", ")))
                 })
             }
         }
     };
 }
+
+pub(crate) use statuses;
 
 statuses! {
     /// Where a task stands.
@@ -142,7 +141,7 @@ statuses! {
 }
 
 /// The letters and digits of a word, in small letters.
-fn plain(word: &str) -> String {
+pub(crate) fn plain(word: &str) -> String {
     word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 

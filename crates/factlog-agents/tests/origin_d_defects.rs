@@ -2,8 +2,12 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used)]
 
-use factlog::{EventLog, Filter, Timestamp, TypedEvent};
-use factlog_agents::projections::{Entities, Memories, Swarms};
+use std::time::Duration;
+
+use factlog::{ErrorKind, EventLog, Filter, Json, Timestamp, TypedEvent};
+use factlog_agents::Bus;
+use factlog_agents::bus::{CoordinationPlan, CoordinationStep, Proposal, SwarmPlan};
+use factlog_agents::projections::{CoordinationPhase, Entities, Memories, Outcome, Swarms, Vote};
 use factlog_agents::vocabulary::*;
 use factlog_stores::Open;
 use serde_json::json;
@@ -97,6 +101,69 @@ async fn a11_what_was_shared_and_what_was_decided_can_be_looked_up_by_another_pr
     swarms.with(|swarms| {
         assert_eq!(swarms.get("s").unwrap().consensus["c"].reached, Some(true));
     });
+    other.close().await.unwrap();
+    log.close().await.unwrap();
+}
+
+/// Story (A11): a consensus was a request and, some day, a result: no vote was collected, nothing was counted, and a
+/// timeout was a number in the data.
+#[tokio::test]
+async fn a11_votes_are_collected_counted_and_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, other) = (open(&folder).await, open(&folder).await);
+    let (one, two) = (Bus::new(log.clone()), Bus::new(other.clone()));
+    let members = ["a", "b", "c"].map(str::to_owned).into();
+    one.swarm_form("a", SwarmPlan { members, ..SwarmPlan::new("s", "ship") }).await.unwrap();
+    let ship = || Proposal::new("s", "ship", Json::parse("\"ship\"").unwrap());
+    one.propose("a", ship()).await.unwrap();
+    assert_eq!(two.vote("x", "s", "ship", Vote::Reject, None).await.unwrap_err().kind(), ErrorKind::Denied);
+    assert!(two.vote("a", "s", "ship", Vote::Approve, None).await.unwrap().is_open());
+    let decided = one.vote("b", "s", "ship", Vote::Approve, Some("fine")).await.unwrap();
+    assert_eq!(
+        (decided.outcome(), decided.why.as_deref()),
+        (Some(Outcome::Approved), Some("2 of 3 approve"))
+    );
+    let late = two.vote("c", "s", "ship", Vote::Reject, None).await.unwrap_err();
+    assert!(late.kind() == ErrorKind::Conflict && late.to_string().contains("2 of 3 approve"), "{late}");
+
+    let soon = Proposal { id: "soon".to_owned(), timeout: Duration::from_millis(1), ..ship() };
+    one.propose("a", soon).await.unwrap();
+    let timed_out = two.await_consensus("s", "soon").await.unwrap();
+    assert_eq!(timed_out.why.as_deref(), Some("timed out with 0 of 3 votes"));
+    assert!(timed_out.recorded_at.is_some(), "whoever waits for it records it");
+    other.close().await.unwrap();
+    log.close().await.unwrap();
+}
+
+/// Story (A11): a coordination was accepted by anybody, any number of times, and nobody knew who took part.
+#[tokio::test]
+async fn a11_a_coordination_has_members_and_a_phase() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, other) = (open(&folder).await, open(&folder).await);
+    let (one, two) = (Bus::new(log.clone()), Bus::new(other.clone()));
+    for agent in ["a", "b", "c"] {
+        log.append(AgentSpawned::new(agent).capabilities(["rust"])).await.unwrap();
+    }
+    let required_capabilities = vec!["rust".to_owned()];
+    let plan = CoordinationPlan {
+        required_capabilities,
+        min_agents: 2,
+        max_agents: Some(2),
+        ..CoordinationPlan::new("w", "Release")
+    };
+    one.coordinate("boss", plan).await.unwrap();
+    assert_eq!(two.coordination_accept("a", "w").await.unwrap().phase, CoordinationPhase::Forming);
+    assert_eq!(one.coordination_accept("b", "w").await.unwrap().phase, CoordinationPhase::Active);
+    assert_eq!(two.coordination_accept("c", "w").await.unwrap_err().kind(), ErrorKind::Conflict);
+    let outsider = two.coordination_update("c", "w", CoordinationStep::progress(50.0)).await.unwrap_err();
+    assert_eq!(outsider.kind(), ErrorKind::Denied);
+    two.coordination_update("a", "w", CoordinationStep::done()).await.unwrap();
+    one.coordination_complete("boss", "w", None).await.unwrap();
+    let seen = two.coordination("w").await.unwrap();
+    assert_eq!(
+        (seen.phase, seen.participants.len(), seen.progress),
+        (CoordinationPhase::Completed, 2, Some(50.0))
+    );
     other.close().await.unwrap();
     log.close().await.unwrap();
 }

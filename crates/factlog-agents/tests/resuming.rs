@@ -5,7 +5,7 @@
 
 use factlog::{Event, NewEvent, Position, Text, Timestamp, Version};
 use factlog_agents::projections::{
-    Agents, Deployments, Entities, Memories, Metrics, Sessions, Swarms, Tasks, Worktrees,
+    Agents, Coordinations, Deployments, Entities, Memories, Metrics, Sessions, Swarms, Tasks, Worktrees,
 };
 use factlog_agents::vocabulary::TYPES;
 use proptest::prelude::*;
@@ -86,6 +86,6 @@ proptest! {
                 prop_assert_eq!(straight, resumed);
             )+};
         }
-        same!(Agents, Tasks, Memories, Sessions, Swarms, Worktrees, Deployments, Metrics);
+        same!(Agents, Tasks, Memories, Sessions, Swarms, Coordinations, Worktrees, Deployments, Metrics);
     }
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod capture;
+mod coordinate;
 mod domain;
 mod keep;
 mod look;
@@ -9,15 +10,17 @@ mod record;
 mod retain;
 mod server;
 mod talk;
+mod swarm;
 
 use clap::{Parser, Subcommand};
 
 use crate::output::Format;
 
-pub(crate) use agent::{AgentAction, AgentArgs, AgentRunArgs};
+pub(crate) use agent::{AgentAction, AgentArgs, AgentRunArgs, McpArgs};
 pub(crate) use capture::{
     DoctorArgs, HookArgs, HooksAction, HooksArgs, HooksWhere, RedactAction, RedactArgs,
 };
+pub(crate) use coordinate::{CoordinateAction, CoordinateArgs, CoordinationRequestArgs, CoordinationsArgs};
 pub(crate) use domain::{
     AgentsArgs, AtArgs, BlameArgs, DeploymentsArgs, DiffArgs, FleetArgs, MemoriesArgs, ProjectionsAction,
     ProjectionsArgs, SessionsArgs, SwarmsArgs, TasksArgs, TypesAction, TypesArgs, WorktreesArgs,
@@ -35,6 +38,7 @@ pub(crate) use talk::{
     AckArgs, BroadcastArgs, DeadLettersAction, DeadLettersArgs, InboxArgs, MessageArgs, NackArgs,
     RequestArgs, RespondArgs, SendArgs, SendHow,
 };
+pub(crate) use swarm::{ActingArgs, ProposeArgs, SwarmAction, SwarmArgs, VoteArgs};
 
 /// The page of `factlog --help`: commands by task. A test checks that every command is named.
 const HELP: &str = "\
@@ -67,6 +71,7 @@ Understand:
   sessions     List sessions, with tools, sub-agents and tokens
   memories     List what agents keep, and who reads it
   swarms       List swarms
+  coordinations  List common work, and who takes part
   worktrees    List worktrees, and their conflicts
   deployments  List deployments
   diff         What differs between two moments
@@ -84,6 +89,10 @@ Talk:
   message      Show where a message stands
   dead-letters What is offered no more: list it, offer it again
   agent        Make an agent of a command
+  mcp          Talk with all others from Claude Code, Codex and the like
+  swarm        Form swarms, join them, ask them to decide
+  vote         Vote on a question of a swarm
+  coordinate   Seek agents for common work, and say how far it is
 
 Remember:
   snapshot     Save, show and list values remembered at a position
@@ -163,6 +172,7 @@ pub(crate) enum Command {
     Sessions(SessionsArgs),
     Memories(MemoriesArgs),
     Swarms(SwarmsArgs),
+    Coordinations(CoordinationsArgs),
     Worktrees(WorktreesArgs),
     Deployments(DeploymentsArgs),
     Send(SendArgs),
@@ -175,9 +185,13 @@ pub(crate) enum Command {
     Message(MessageArgs),
     DeadLetters(DeadLettersArgs),
     Agent(AgentArgs),
+    Mcp(McpArgs),
     Diff(DiffArgs),
     Blame(BlameArgs),
     Projections(ProjectionsArgs),
+    Swarm(SwarmArgs),
+    Vote(VoteArgs),
+    Coordinate(CoordinateArgs),
     Check(CheckArgs),
     Health(HealthArgs),
     Migrate(MigrateArgs),

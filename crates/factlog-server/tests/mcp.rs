@@ -81,7 +81,7 @@ async fn two_agents_find_each_other_and_exchange_a_message_a_task_and_a_request(
     assert_eq!((&given["messages"][0]["kind"], &given["messages"][0]["taskId"]), (&json!("task"), &json!("t-1")));
     worker.call("inbox_ack", json!({"message_ids": ["t-1"], "result": {"commit": "abc"}})).await;
     let task = planner.call("state", json!({"task_id": "t-1"})).await;
-    assert_eq!((&task["status"], &task["agentId"]), (&json!("done"), &json!("worker-1")), "{task}");
+    assert_eq!((&task["status"], &task["agentId"]), (&json!("completed"), &json!("worker-1")), "{task}");
 
     let asking = planner.call("request", json!({"to": "worker-1", "method": "status", "timeout_s": 60}));
     let answering = async {
@@ -121,7 +121,7 @@ async fn a_call_that_fails_says_what_went_wrong_and_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let agent = session(&folder, "a", "agent").await;
     for (tool, arguments, says) in [
-        ("send", json!({"to": "type:nobody", "data": "x"}), "not_found"),
+        ("send", json!({"to": "type:nobody", "data": "x"}), "not-found"),
         ("send", json!({"data": "x"}), "missing field `to`"),
         ("request", json!({"to": "nobody", "method": "m"}), "nobody answers"),
         ("inbox_ack", json!({"message_ids": ["nope"]}), "inbox_fetch"),

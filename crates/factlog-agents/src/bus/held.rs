@@ -39,6 +39,11 @@ impl<S: Fold> Held<S> {
         &self.state
     }
 
+    /// Everything in its stream up to here was taken in.
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
     /// Takes in what came since.
     pub(crate) async fn refresh(&mut self, log: &EventLog) -> Result<&S> {
         let mut reading = log.read(Filter::stream(self.stream.clone())).after(self.position);

@@ -1,13 +1,14 @@
-//! Swarms: who belongs to each, what it aims at, how far it is.
+//! Swarms: who belongs to each, what it aims at, how far it is, what it was asked and has decided.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use factlog::{Event, Filter, Invalid, Json, Projection, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::consensus::{self, Consensus, ELECTORATE_MAX};
 use super::{Entities, filter_of, later, set, when};
 use crate::record::small;
-use crate::vocabulary::Payload;
+use crate::vocabulary::{Payload, SwarmFormed, stream_of};
 
 /// How a swarm goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -44,8 +45,14 @@ pub struct Swarm {
     /// Who leads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,
+    /// Who formed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub founder: Option<String>,
     /// Who belongs to it.
     pub members: BTreeSet<String>,
+    /// The parts that members play, where they have said so.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, String>,
     /// How many agents there are, as it says; its members where it does not.
     pub agent_count: u64,
     /// How many there may be.
@@ -95,48 +102,82 @@ pub struct Milestone {
     pub reached_at: Timestamp,
 }
 
-/// A question to the swarm.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Consensus {
-    /// What is to be decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proposal: Option<Json>,
-    /// How votes are counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub voting_strategy: Option<String>,
-    /// When it was asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub asked_at: Option<Timestamp>,
-    /// What was decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decision: Option<Json>,
-    /// Whether they agreed; none as long as they have not decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reached: Option<bool>,
-    /// When it was decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decided_at: Option<Timestamp>,
-}
-
 impl Swarm {
+    /// Whether it is over.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status, SwarmStatus::Terminated | SwarmStatus::Disbanded)
+    }
+
+    /// As it stands at a time: a question whose deadline has passed is decided.
+    #[must_use]
+    pub fn as_of(&self, now: Timestamp) -> Self {
+        let mut shown = self.clone();
+        shown.consensus.values_mut().for_each(|question| *question = question.as_of(now));
+        shown
+    }
+
     fn begin(&mut self, at: Timestamp) {
-        if self.ended_at.is_none_or(|ended| at > ended) {
+        if self.ended_at.is_none_or(|ended| at >= ended) {
             self.status = SwarmStatus::Active;
             self.ended_at = None;
         }
         self.started_at = Some(self.started_at.map_or(at, |known| known.min(at)));
     }
 
-    fn end(&mut self, status: SwarmStatus, at: Timestamp, reason: Option<String>) {
+    /// One that is at work is not formed again by somebody else.
+    fn form(&mut self, event: &Event, formed: SwarmFormed) {
+        let is_another = self.founder.is_some() && self.founder.as_deref() != event.source.as_deref();
+        if self.status == SwarmStatus::Active && is_another {
+            return;
+        }
+        let had_ended = self.has_ended();
+        self.begin(event.time());
+        if had_ended && !self.has_ended() {
+            // Those who went apart do not come together again by somebody else's word.
+            self.members.clear();
+            self.roles.clear();
+            (self.agent_count, self.leader, self.founder, self.reason) = (0, None, None, None);
+        }
+        set(&mut self.objective, formed.objective);
+        set(&mut self.strategy, formed.strategy);
+        set(&mut self.founder, event.source.as_deref().map(str::to_owned));
+        for member in formed.initial_members.into_iter().flatten().chain(formed.leader.clone()) {
+            self.join(member, None);
+        }
+        set(&mut self.leader, formed.leader);
+    }
+
+    fn end(&mut self, event: &Event, status: SwarmStatus, at: Timestamp, reason: Option<String>) {
+        let word = if status == SwarmStatus::Disbanded { "disbanded" } else { "terminated" };
+        for question in self.consensus.values_mut() {
+            question.abandon(event.recorded_at, word);
+        }
         self.status = status;
         self.ended_at = Some(at);
         set(&mut self.reason, reason);
     }
 
-    fn join(&mut self, agent: String) {
+    /// Whoever comes when it is over, or full, does not come.
+    fn join(&mut self, agent: String, role: Option<String>) {
+        let is_full = self.members.len() >= ELECTORATE_MAX && !self.members.contains(&agent);
+        if self.has_ended() || is_full {
+            return;
+        }
+        if let Some(role) = role {
+            self.roles.insert(agent.clone(), role);
+        }
         self.members.insert(agent);
         self.agent_count = self.agent_count.max(self.members.len() as u64);
+    }
+
+    fn leave(&mut self, agent: &str) {
+        if self.members.remove(agent) {
+            self.agent_count = self.agent_count.saturating_sub(1);
+        }
+        self.roles.remove(agent);
+        if self.leader.as_deref() == Some(agent) {
+            self.leader = None;
+        }
     }
 }
 
@@ -149,7 +190,7 @@ pub struct Swarms {
 
 impl Projection for Swarms {
     const NAME: &'static str = "swarms";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
 
     fn filter() -> Filter {
         filter_of(&["swarm"], &[])
@@ -182,22 +223,13 @@ impl Swarms {
                 set(&mut swarm.max_agents, began.max_agents);
             }
             Payload::SwarmFormed(formed) => {
-                let swarm = self.swarm(event, &formed.swarm_id);
-                swarm.begin(event.time());
-                set(&mut swarm.objective, formed.objective);
-                set(&mut swarm.strategy, formed.strategy);
-                for member in formed.initial_members.into_iter().flatten().chain(formed.leader.clone()) {
-                    swarm.join(member);
-                }
-                set(&mut swarm.leader, formed.leader);
+                let id = formed.swarm_id.clone();
+                self.swarm(event, &id).form(event, formed);
             }
-            Payload::SwarmJoined(joined) => self.swarm(event, &joined.swarm_id).join(joined.agent_id),
-            Payload::SwarmLeft(left) => {
-                let swarm = self.swarm(event, &left.swarm_id);
-                if swarm.members.remove(&left.agent_id) {
-                    swarm.agent_count = swarm.agent_count.saturating_sub(1);
-                }
+            Payload::SwarmJoined(joined) => {
+                self.swarm(event, &joined.swarm_id).join(joined.agent_id, joined.role);
             }
+            Payload::SwarmLeft(left) => self.swarm(event, &left.swarm_id).leave(&left.agent_id),
             Payload::SwarmScaled(scaled) => {
                 let swarm = self.swarm(event, &scaled.swarm_id);
                 swarm.agent_count = scaled.new_agent_count.unwrap_or(swarm.agent_count);
@@ -231,26 +263,33 @@ impl Swarms {
             }
             Payload::SwarmConsensusRequest(asked) => {
                 let swarm = self.swarm(event, &asked.swarm_id);
-                let consensus = swarm.consensus.entry(asked.consensus_id).or_default();
-                consensus.proposal = small(asked.proposal);
-                consensus.voting_strategy = asked.voting_strategy;
-                consensus.asked_at = Some(event.time());
+                if !swarm.has_ended() {
+                    consensus::ask(&mut swarm.consensus, &swarm.members, event, asked);
+                }
+            }
+            Payload::SwarmConsensusVote(cast) => {
+                // A vote stands where everyone looks for it, or it is none: nobody who decides reads other streams.
+                let is_at_home = stream_of("swarm", &cast.swarm_id).is_ok_and(|home| home == event.stream);
+                if is_at_home
+                    && let Some(question) =
+                        self.swarm(event, &cast.swarm_id).consensus.get_mut(&cast.consensus_id)
+                {
+                    question.cast(event, &cast);
+                }
             }
             Payload::SwarmConsensusReached(reached) => {
                 let swarm = self.swarm(event, &reached.swarm_id);
-                let consensus = swarm.consensus.entry(reached.consensus_id).or_default();
-                consensus.decision = small(reached.decision);
-                consensus.reached = Some(reached.consensus.unwrap_or(true));
-                consensus.decided_at = Some(event.time());
+                consensus::conclude(&mut swarm.consensus, event, reached);
             }
             Payload::SwarmTerminated(ended) => {
                 let at = when(ended.terminated_at, event);
                 let swarm = self.swarm(event, &ended.swarm_id);
-                swarm.end(SwarmStatus::Terminated, at, ended.reason);
+                swarm.end(event, SwarmStatus::Terminated, at, ended.reason);
                 set(&mut swarm.metrics, small(ended.metrics));
             }
             Payload::SwarmDisbanded(ended) => {
-                self.swarm(event, &ended.swarm_id).end(SwarmStatus::Disbanded, event.time(), ended.reason);
+                let swarm = self.swarm(event, &ended.swarm_id);
+                swarm.end(event, SwarmStatus::Disbanded, event.time(), ended.reason);
             }
             _ => {}
         }

@@ -15,6 +15,7 @@ payloads! {
         min_agents: u64,
         max_agents: u64,
         strategy: String,
+        leader: String,
     }
 
     /// An agent takes part.

@@ -92,7 +92,7 @@ payloads! {
     SwarmConsensusReached = "swarm:consensus-reached", of "swarm" by swarm_id;
     from D("swarm:consensus:reached");
     needs { swarm_id("id"): String, consensus_id: String }
-    takes { decision: Json, votes: Json, consensus: bool }
+    takes { decision: Json, votes: Json, consensus: bool, reason: String }
 
     /// A swarm was shut down.
     SwarmTerminated = "swarm:terminated", of "swarm" by swarm_id;

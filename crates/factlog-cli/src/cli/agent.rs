@@ -1,4 +1,4 @@
-//! The words of an agent that is made of a command: agent run.
+//! The words of agents that are run: agent run, mcp.
 
 use clap::{Args, Subcommand};
 
@@ -57,4 +57,25 @@ pub(crate) struct AgentRunArgs {
     /// The command and its arguments, as they are
     #[arg(last = true)]
     pub(crate) command: Vec<String>,
+}
+
+/// Serve an agent over the Model Context Protocol on standard input and output; its client runs this
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude mcp add factlog -- factlog mcp --agent reviewer --store sqlite:/home/ada/agents.db
+  codex mcp add factlog -- factlog mcp --agent coder --type worker --capability rust
+
+Each agent needs a name of its own: it is where its messages go. The log is the one of the folder where the client starts this,
+unless --store or FACTLOG_STORE names another.")]
+pub(crate) struct McpArgs {
+    /// The agent that the client is
+    #[arg(long, value_name = "AGENT", env = "FACTLOG_AGENT")]
+    pub(crate) agent: String,
+    /// What kind of agent it is: what type:worker means
+    #[arg(long = "type", value_name = "TYPE", default_value = "agent")]
+    pub(crate) agent_type: String,
+    /// What it can do: what capability:rust means
+    #[arg(long)]
+    pub(crate) capability: Vec<String>,
 }

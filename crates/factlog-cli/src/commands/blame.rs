@@ -2,7 +2,7 @@
 
 use factlog::{Error, EventLog, Moment, StreamName};
 use factlog_agents::projections::{
-    Agents, Deployments, Entities, Memories, Sessions, Swarms, Tasks, Worktrees,
+    Agents, Coordinations, Deployments, Entities, Memories, Sessions, Swarms, Tasks, Worktrees,
 };
 use factlog_agents::{Blame, blame};
 use serde_json::{Value, json};
@@ -29,6 +29,7 @@ pub(crate) async fn run(context: &Context, args: &BlameArgs) -> Outcome {
         "task" => of::<Tasks>(&log, args, &stream, until).await?,
         "memory" => of::<Memories>(&log, args, &stream, until).await?,
         "session" => of::<Sessions>(&log, args, &stream, until).await?,
+        "coordination" => of::<Coordinations>(&log, args, &stream, until).await?,
         "swarm" => of::<Swarms>(&log, args, &stream, until).await?,
         "worktree" => of::<Worktrees>(&log, args, &stream, until).await?,
         "deployment" => of::<Deployments>(&log, args, &stream, until).await?,

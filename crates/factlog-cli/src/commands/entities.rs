@@ -2,8 +2,8 @@
 
 use factlog::{Error, Priority, Projection, StreamName, Timestamp, Version};
 use factlog_agents::projections::{
-    Agent, Agents, Deployments, Entities, Memories, Memory, MemoryStatus, Metrics, Session, Sessions, Swarms,
-    Task, TaskStatistics, Tasks, Worktrees,
+    Agent, Agents, CoordinationPhase, Coordinations, Deployments, Entities, Memories, Memory, MemoryStatus,
+    Metrics, Session, Sessions, Swarm, Swarms, Task, TaskStatistics, Tasks, Worktrees,
 };
 use factlog_agents::status::{AgentStatus, SessionStatus, Status, priority};
 use factlog_agents::{is_gone, stream_of};
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::at::state;
 use super::{Context, note_removed};
 use crate::cli::{
-    AgentsArgs, AtArgs, DeploymentsArgs, MemoriesArgs, SessionsArgs, SwarmsArgs, TasksArgs, WorktreesArgs,
+    AgentsArgs, AtArgs, CoordinationsArgs, DeploymentsArgs, MemoriesArgs, SessionsArgs, SwarmsArgs,
+    TasksArgs, WorktreesArgs,
 };
 use crate::failure::Outcome;
 use crate::filter_args::Selection;
@@ -339,7 +340,30 @@ pub(crate) async fn swarms(context: &Context, args: &SwarmsArgs) -> Outcome {
         Column::text("OBJECTIVE", "objective"),
     ];
     let view = View { id: args.id.as_deref(), at: &args.at, category: "swarm", columns };
-    run::<Swarms>(context, view, plain, |_, mut all| {
+    // A question whose deadline has passed is decided, whether anybody has recorded it or not.
+    let dress = |_: &Swarms, swarm: &Swarm, now: Timestamp| Swarms::shown(&swarm.as_of(now));
+    run::<Swarms>(context, view, dress, |_, mut all| {
+        all.retain(|shown| fits(shown, &wanted));
+        Ok(all)
+    })
+    .await
+}
+
+pub(crate) async fn coordinations(context: &Context, args: &CoordinationsArgs) -> Outcome {
+    let wanted = [("phase", word::<CoordinationPhase>("--phase", args.phase.as_ref())?)];
+    let columns = &[
+        Column::text("COORDINATION", "coordinationId"),
+        Column::text("PHASE", "phase"),
+        Column::text("STRATEGY", "strategy"),
+        Column::count("AGENTS", "participants"),
+        Column::number("NEEDED", "minAgents"),
+        Column::number("PROGRESS", "progress"),
+        Column::text("TURN", "turn"),
+        Column::text("LEADER", "leader"),
+        Column::text("OBJECTIVE", "objective"),
+    ];
+    let view = View { id: args.id.as_deref(), at: &args.at, category: "coordination", columns };
+    run::<Coordinations>(context, view, plain, |_, mut all| {
         all.retain(|shown| fits(shown, &wanted));
         Ok(all)
     })

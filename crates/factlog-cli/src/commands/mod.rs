@@ -1,6 +1,7 @@
 //! One command, one file.
 
 mod agent;
+mod acting;
 mod append;
 mod append_lines;
 mod at;
@@ -8,6 +9,7 @@ mod blame;
 mod archive;
 mod check;
 mod config;
+mod coordinate;
 mod copy;
 mod dead_letters;
 mod demo;
@@ -23,6 +25,7 @@ mod hooks;
 mod import;
 mod inbox;
 mod list;
+mod mcp;
 mod migrate;
 mod projections;
 mod record;
@@ -35,6 +38,7 @@ mod show;
 mod snapshot;
 mod stats;
 mod streams;
+mod swarm;
 mod types;
 mod verify;
 mod watch;
@@ -141,6 +145,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Sessions(args) => entities::sessions(&context, &args).await,
         Command::Memories(args) => entities::memories(&context, &args).await,
         Command::Swarms(args) => entities::swarms(&context, &args).await,
+        Command::Coordinations(args) => entities::coordinations(&context, &args).await,
         Command::Worktrees(args) => entities::worktrees(&context, &args).await,
         Command::Deployments(args) => entities::deployments(&context, &args).await,
         command @ (Command::Send(_)
@@ -152,7 +157,11 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         | Command::Nack(_)
         | Command::Message(_)
         | Command::DeadLetters(_)
-        | Command::Agent(_)) => talk(&context, command).await,
+        | Command::Agent(_)
+        | Command::Mcp(_)
+        | Command::Swarm(_)
+        | Command::Vote(_)
+        | Command::Coordinate(_)) => talk(&context, command).await,
         Command::Diff(args) => diff::run(&context, &args).await,
         Command::Blame(args) => blame::run(&context, &args).await,
         Command::Projections(args) => projections::run(&context, &args).await,
@@ -193,6 +202,10 @@ async fn talk(context: &Context, command: Command) -> Outcome {
         Command::Message(args) => inbox::message(context, &args).await,
         Command::DeadLetters(args) => dead_letters::run(context, &args).await,
         Command::Agent(args) => agent::run(context, &args).await,
+        Command::Mcp(args) => mcp::run(context, &args).await,
+        Command::Swarm(args) => swarm::run(context, args).await,
+        Command::Vote(args) => swarm::vote(context, &args).await,
+        Command::Coordinate(args) => coordinate::run(context, args).await,
         _ => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use factlog::{Error, EventLog, Position, Projection};
 use factlog_agents::projections::{
-    Agents, Deployments, Entities, Memories, Metrics, Sessions, Swarms, Tasks, Worktrees,
+    Agents, Coordinations, Deployments, Entities, Memories, Metrics, Sessions, Swarms, Tasks, Worktrees,
 };
 use serde_json::{Map, Value, json};
 
@@ -18,7 +18,7 @@ use crate::output::{Column, Format, Listing, note, stdout};
 /// Calls one generic function for each projection, or for the one of a name.
 macro_rules! each {
     ($call:ident($($argument:expr),*)) => {
-        each!(@all $call, ($($argument),*); Agents, Tasks, Memories, Sessions, Swarms, Worktrees, Deployments, Metrics)
+        each!(@all $call, ($($argument),*); Agents, Tasks, Memories, Sessions, Swarms, Coordinations, Worktrees, Deployments, Metrics)
     };
     (@all $call:ident, $arguments:tt; $($projection:ident),+) => {
         vec![$(each!(@one $call, $projection, $arguments)),+]
@@ -37,6 +37,7 @@ macro_rules! named {
             Memories::NAME => $call::<Memories>($($argument),*).await,
             Sessions::NAME => $call::<Sessions>($($argument),*).await,
             Swarms::NAME => $call::<Swarms>($($argument),*).await,
+            Coordinations::NAME => $call::<Coordinations>($($argument),*).await,
             Worktrees::NAME => $call::<Worktrees>($($argument),*).await,
             Deployments::NAME => $call::<Deployments>($($argument),*).await,
             Metrics::NAME => $call::<Metrics>($($argument),*).await,
@@ -48,12 +49,13 @@ macro_rules! named {
 pub(super) use named;
 
 /// The names of the projections that there are.
-pub(super) const NAMES: [&str; 8] = [
+pub(super) const NAMES: [&str; 9] = [
     Agents::NAME,
     Tasks::NAME,
     Memories::NAME,
     Sessions::NAME,
     Swarms::NAME,
+    Coordinations::NAME,
     Worktrees::NAME,
     Deployments::NAME,
     Metrics::NAME,

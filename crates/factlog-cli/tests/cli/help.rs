@@ -2,8 +2,8 @@
 
 use crate::support::Place;
 
-#[expect(clippy::too_many_lines, reason = "one line for each command")]
 #[test]
+#[allow(clippy::too_many_lines, reason = "it is one page")]
 fn the_first_page_shows_the_commands_by_task() {
     let place = Place::new();
     insta::assert_snapshot!(place.ok("-h"), @r#"
@@ -36,6 +36,7 @@ fn the_first_page_shows_the_commands_by_task() {
       sessions     List sessions, with tools, sub-agents and tokens
       memories     List what agents keep, and who reads it
       swarms       List swarms
+      coordinations  List common work, and who takes part
       worktrees    List worktrees, and their conflicts
       deployments  List deployments
       diff         What differs between two moments
@@ -53,6 +54,10 @@ fn the_first_page_shows_the_commands_by_task() {
       message      Show where a message stands
       dead-letters What is offered no more: list it, offer it again
       agent        Make an agent of a command
+      mcp          Talk with all others from Claude Code, Codex and the like
+      swarm        Form swarms, join them, ask them to decide
+      vote         Vote on a question of a swarm
+      coordinate   Seek agents for common work, and say how far it is
 
     Remember:
       snapshot     Save, show and list values remembered at a position

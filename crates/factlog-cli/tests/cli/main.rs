@@ -32,6 +32,7 @@ mod snapshot;
 mod stats;
 mod support;
 mod talk;
+mod swarm;
 mod upkeep;
 mod vocabulary;
 mod watch;

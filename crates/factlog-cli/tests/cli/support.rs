@@ -87,6 +87,7 @@ impl Place {
         command.args(words).current_dir(self.path(""));
         for name in [
             "FACTLOG_STORE",
+            "FACTLOG_AGENT",
             "FACTLOG_FORMAT",
             "FACTLOG_LOG",
             "FACTLOG_PRESET",
