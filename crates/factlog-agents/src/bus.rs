@@ -5,6 +5,7 @@
 
 mod address;
 mod directory;
+pub mod glob;
 mod held;
 mod inbox;
 mod item;
@@ -19,6 +20,9 @@ mod question;
 mod coordination;
 mod once;
 mod waiting;
+mod lease;
+mod memory;
+mod whole;
 
 use std::sync::Arc;
 
@@ -35,16 +39,19 @@ pub use self::request::{Answer, Exchange, REQUEST_TIMEOUT, REQUEST_TIMEOUT_MAX, 
 pub use self::send::{ALIKE_MAX, ALIKE_WINDOW, INBOX_MESSAGES_MAX, QUEUE_MESSAGES_MAX, RECIPIENTS_MAX, Sent};
 pub use self::status::{MessageStatus, RecipientStatus};
 pub use self::take::{ACK_WAIT, Delivery, IN_HAND_MAX, RETRY_PAUSE, RETRY_PAUSE_MAX, VISIBILITY};
+pub use self::lease::{LEASE_TTL_DEFAULT, LeaseRequest, NAMESPACE_DEFAULT};
+pub use self::memory::{MemoryChange, MemoryEntry, MemoryValue, PutOptions, check_memory_path};
+pub use self::proposal::Proposal;
+pub use self::swarm::SwarmPlan;
+pub use crate::projections::{Access, LEASE_TTL_MAX, Lease};
 
 pub(crate) use self::message::{RETAINED, put_by_bus};
 pub(crate) use self::take::{Room, nacking};
 
-pub use self::proposal::Proposal;
-pub use self::swarm::SwarmPlan;
-
-use self::directory::Directories;
 use self::held::HeldStates;
-use crate::projections::{Coordinations, Swarms};
+use self::memory::HeldMemories;
+use self::whole::Whole;
+use crate::projections::{Coordinations, Leases, Memories, Swarms};
 
 /// A log as a place where agents talk. Cheap to clone; what it keeps in memory is read from the log, and read on from there.
 ///
@@ -55,10 +62,14 @@ pub struct Bus(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     log: EventLog,
-    directory: Mutex<Directories>,
+    directory: Mutex<Whole<Directory>>,
     inboxes: HeldStates<Inbox>,
     swarms: HeldStates<Swarms>,
     coordinations: HeldStates<Coordinations>,
+    leases: HeldStates<Leases>,
+    all_leases: Mutex<Whole<Leases>>,
+    memories: HeldMemories,
+    all_memories: Mutex<Whole<Memories>>,
 }
 
 impl Bus {
@@ -69,6 +80,10 @@ impl Bus {
             inboxes: HeldStates::default(),
             swarms: HeldStates::default(),
             coordinations: HeldStates::default(),
+            leases: HeldStates::default(),
+            all_leases: Mutex::default(),
+            memories: HeldMemories::default(),
+            all_memories: Mutex::default(),
             log,
         }))
     }

@@ -1,4 +1,4 @@
-//! What a log tells of agents, tasks, memories, sessions, swarms, worktrees and deployments: one state per thing, live.
+//! What a log tells of agents, tasks, memories, sessions, swarms, worktrees, deployments and leases: one state per thing, live.
 //!
 //! Each is a [`Projection`]: it follows the log, is remembered, and can be built anew while it is served. Events may come
 //! late, twice, or about things that were never announced: what is not known is `unknown`, and nothing is dropped.
@@ -7,6 +7,7 @@
 mod tasks;
 mod agents;
 mod memories;
+mod leases;
 mod sessions;
 mod swarms;
 mod consensus;
@@ -30,7 +31,10 @@ pub(crate) use consensus::{ELECTORATE_MAX, REASON_BYTES_MAX, cut};
 pub(crate) use coordinations::{CAPABILITIES_MAX, DONE, PARTICIPANTS_MAX};
 pub use coordinations::{Coordination, CoordinationPhase, CoordinationStrategy, Coordinations, Participant};
 pub use deployments::{Deployment, Deployments};
-pub use memories::{Memories, Memory, MemoryStatus};
+pub(crate) use leases::check_resources;
+pub use leases::{LEASE_RESOURCES_MAX, LEASE_TTL_MAX, Lease, LeaseNamespace, Leases};
+pub use memories::{Access, MEMORY_GRANTS_MAX, Memories, Memory, MemoryStatus};
+pub(crate) use memories::{Groups, NOW, memory_of};
 pub use metrics::{ActionMetrics, AgentMetrics, Metrics};
 pub use open_calls::OpenCall;
 pub use sessions::{Session, SessionSubagent, Sessions, ToolUse};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use factlog::{ErrorKind, EventLog, Filter, Json, Timestamp, TypedEvent};
 use factlog_agents::Bus;
-use factlog_agents::bus::{CoordinationPlan, CoordinationStep, Proposal, SwarmPlan};
-use factlog_agents::projections::{CoordinationPhase, Entities, Memories, Outcome, Swarms, Vote};
+use factlog_agents::bus::{CoordinationPlan, CoordinationStep, Proposal, PutOptions, SwarmPlan};
+use factlog_agents::projections::{Access, CoordinationPhase, Entities, Memories, Outcome, Swarms, Vote};
 use factlog_agents::vocabulary::*;
 use factlog_stores::Open;
 use serde_json::json;
@@ -70,7 +70,6 @@ async fn a9_a_process_hears_of_its_own_events_once() {
 }
 
 /// Story (A11): a memory that was shared had no store, no level of access and no end; what a swarm decided was nowhere.
-/// Who may read, and how votes are counted, comes with the messages.
 #[tokio::test]
 async fn a11_what_was_shared_and_what_was_decided_can_be_looked_up_by_another_process() {
     let folder = tempfile::tempdir().unwrap();
@@ -92,7 +91,7 @@ async fn a11_what_was_shared_and_what_was_decided_can_be_looked_up_by_another_pr
     memories.caught_up(newest).await.unwrap();
     memories.with(|memories| {
         let memory = memories.get("shared-config").unwrap();
-        assert_eq!((memory.access_level.as_deref(), memory.tags.len()), (Some("read"), 2));
+        assert_eq!((memory.access_level, memory.tags.len()), (Access::Read, 2));
         assert!(memory.is_live("2029-12-31T00:00:00Z".parse().unwrap()));
         assert!(!memory.is_live(expires), "what nobody has recorded as expired is expired all the same");
     });
@@ -164,6 +163,46 @@ async fn a11_a_coordination_has_members_and_a_phase() {
         (seen.phase, seen.participants.len(), seen.progress),
         (CoordinationPhase::Completed, 2, Some(50.0))
     );
+    other.close().await.unwrap();
+    log.close().await.unwrap();
+}
+
+/// Story (A11): a memory that was shared was an event and nothing else: its value could not be looked up, its level of access
+/// kept nobody out, and its end came never.
+#[tokio::test]
+async fn a11_shared_memory_is_stored_guarded_and_over_in_its_time_for_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, other) = (open(&folder).await, open(&folder).await);
+    let (here, there) = (Bus::new(log.clone()), Bus::new(other.clone()));
+    // As origin D shares it: without anybody named, all may read it.
+    let shared = |key: &str| MemoryShared::new(key).value(json!({"timeout": 30_000})).access_level("read");
+    let config = shared("shared-config").into_event().unwrap().with_source("agent-1").unwrap();
+    log.append(config).await.unwrap();
+    let found = there.memory_get("agent-2", "shared-config").await.unwrap();
+    assert_eq!(found.value.as_str(), r#"{"timeout":30000}"#, "it is stored");
+    assert_eq!((found.version, found.owner.as_deref()), (1, Some("agent-1")));
+
+    let other_value = Json::of(&json!({"timeout": 1})).unwrap();
+    let put = there.memory_put("agent-2", "shared-config", other_value.clone(), PutOptions::default());
+    assert_eq!(put.await.unwrap_err().kind(), ErrorKind::Denied, "who may read may not write");
+    let past_the_bus = MemoryStored::new("shared-config").value(json!({"timeout": 2}));
+    other.append(past_the_bus.into_event().unwrap().with_source("agent-2").unwrap()).await.unwrap();
+    let found = here.memory_get("agent-1", "shared-config").await.unwrap();
+    assert_eq!(found.value.as_str(), r#"{"timeout":30000}"#, "nor past the bus");
+    let with = ["agent-2".to_owned()];
+    here.memory_share("agent-1", "shared-config", &with, Access::Write).await.unwrap();
+    there.memory_put("agent-2", "shared-config", other_value, PutOptions::default()).await.unwrap();
+    assert_eq!(here.memory_get("agent-3", "shared-config").await.unwrap().version, 2);
+
+    let past: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
+    log.append(shared("over").expires_at(past)).await.unwrap();
+    let error = there.memory_get("agent-2", "over").await.unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::NotFound,
+        "what nobody has recorded as expired is expired all the same"
+    );
+    assert!(error.to_string().contains("ran out"), "{error}");
     other.close().await.unwrap();
     log.close().await.unwrap();
 }

@@ -1,11 +1,14 @@
 //! The words of the command line.
 
 mod agent;
+mod acting;
 mod capture;
 mod coordinate;
 mod domain;
 mod keep;
+mod lease;
 mod look;
+mod memory;
 mod record;
 mod retain;
 mod server;
@@ -17,6 +20,7 @@ use clap::{Parser, Subcommand};
 use crate::output::Format;
 
 pub(crate) use agent::{AgentAction, AgentArgs, AgentRunArgs, McpArgs};
+pub(crate) use acting::Acting;
 pub(crate) use capture::{
     DoctorArgs, HookArgs, HooksAction, HooksArgs, HooksWhere, RedactAction, RedactArgs,
 };
@@ -28,9 +32,11 @@ pub(crate) use domain::{
 pub(crate) use keep::{
     CheckArgs, CompletionsArgs, ConfigAction, ConfigArgs, CopyArgs, SnapshotAction, SnapshotArgs, VerifyArgs,
 };
+pub(crate) use lease::{LeaseAction, LeaseArgs};
 pub(crate) use look::{
     ExportArgs, FollowArgs, Layout, ListArgs, ReplayArgs, ShowArgs, SliceArgs, StatsArgs, StreamsArgs,
 };
+pub(crate) use memory::{MemoryAction, MemoryArgs};
 pub(crate) use record::{AppendArgs, ImportArgs, ImportFrom, ImportHow, WatchArgs, WatchWhat};
 pub(crate) use retain::{ArchiveAction, ArchiveArgs, RetentionAction, RetentionArgs, RetentionRuleArgs};
 pub(crate) use server::{HealthArgs, MigrateAction, MigrateArgs, RecordArgs};
@@ -38,7 +44,7 @@ pub(crate) use talk::{
     AckArgs, BroadcastArgs, DeadLettersAction, DeadLettersArgs, InboxArgs, MessageArgs, NackArgs,
     RequestArgs, RespondArgs, SendArgs, SendHow,
 };
-pub(crate) use swarm::{ActingArgs, ProposeArgs, SwarmAction, SwarmArgs, VoteArgs};
+pub(crate) use swarm::{ProposeArgs, SwarmAction, SwarmArgs, VoteArgs};
 
 /// The page of `factlog --help`: commands by task. A test checks that every command is named.
 const HELP: &str = "\
@@ -93,6 +99,8 @@ Talk:
   swarm        Form swarms, join them, ask them to decide
   vote         Vote on a question of a swarm
   coordinate   Seek agents for common work, and say how far it is
+  lease        Take resources for one agent until a time
+  memory       Keep values for other agents, with versions and rights
 
 Remember:
   snapshot     Save, show and list values remembered at a position
@@ -175,23 +183,11 @@ pub(crate) enum Command {
     Coordinations(CoordinationsArgs),
     Worktrees(WorktreesArgs),
     Deployments(DeploymentsArgs),
-    Send(SendArgs),
-    Broadcast(BroadcastArgs),
-    Request(RequestArgs),
-    Respond(RespondArgs),
-    Inbox(InboxArgs),
-    Ack(AckArgs),
-    Nack(NackArgs),
-    Message(MessageArgs),
-    DeadLetters(DeadLettersArgs),
-    Agent(AgentArgs),
-    Mcp(McpArgs),
+    #[command(flatten)]
+    Talk(Talk),
     Diff(DiffArgs),
     Blame(BlameArgs),
     Projections(ProjectionsArgs),
-    Swarm(SwarmArgs),
-    Vote(VoteArgs),
-    Coordinate(CoordinateArgs),
     Check(CheckArgs),
     Health(HealthArgs),
     Migrate(MigrateArgs),
@@ -215,4 +211,25 @@ pub(crate) enum Command {
         #[arg(value_enum, default_value = "cli")]
         page: crate::docs::Page,
     },
+}
+
+/// What agents talk with.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Talk {
+    Send(SendArgs),
+    Broadcast(BroadcastArgs),
+    Request(RequestArgs),
+    Respond(RespondArgs),
+    Inbox(InboxArgs),
+    Ack(AckArgs),
+    Nack(NackArgs),
+    Message(MessageArgs),
+    DeadLetters(DeadLettersArgs),
+    Agent(AgentArgs),
+    Mcp(McpArgs),
+    Swarm(SwarmArgs),
+    Vote(VoteArgs),
+    Coordinate(CoordinateArgs),
+    Lease(LeaseArgs),
+    Memory(MemoryArgs),
 }

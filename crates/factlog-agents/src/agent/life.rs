@@ -88,11 +88,12 @@ impl Registration {
     }
 }
 
-/// Says that the agent is there, and looks who is not.
+/// Says that the agent is there, and looks who is not, and which leases have run out.
 pub(super) async fn beat(me: &Me, tasks: usize) -> Result<()> {
     let beat =
         AgentHeartbeat::new(me.id()).context_id(me.taker().context_id.as_str()).current_tasks(tasks as u64);
     me.record(beat).await?;
+    me.bus().expire_all_leases().await?;
     let dead = me.bus().directory(|directory, _| silent(directory, me.id())).await?;
     for (id, context_id, heard_at) in dead {
         let mut ended = AgentTerminated::new(id.as_str())

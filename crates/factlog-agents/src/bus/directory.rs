@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use factlog::{Event, EventLog, Filter, Invalid, Position, Projection, Result, Timestamp};
+use factlog::{Event, Filter, Invalid, Position, Projection, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Bus, To};
@@ -225,30 +225,11 @@ pub(super) fn membership() -> Filter {
     types_of(MEMBERSHIP)
 }
 
-/// The directory as far as it was read.
-#[derive(Debug, Default)]
-pub(super) struct Directories {
-    directory: Directory,
-    position: Position,
-}
-
-impl Directories {
-    async fn refresh(&mut self, log: &EventLog) -> Result<()> {
-        let mut reading = log.read(Directory::filter()).after(self.position);
-        while let Some(event) = reading.next().await {
-            let event = event?;
-            self.directory.take(&event);
-            self.position = event.position;
-        }
-        Ok(())
-    }
-}
-
 impl Bus {
     /// Looks at who is there now; with the position up to which that was read.
     pub async fn directory<R>(&self, look: impl FnOnce(&Directory, Position) -> R) -> Result<R> {
         let mut held = self.0.directory.lock().await;
         held.refresh(&self.0.log).await?;
-        Ok(look(&held.directory, held.position))
+        Ok(look(held.state(), held.position()))
     }
 }

@@ -14,11 +14,11 @@ use factlog::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// How often a decision is taken again because others were faster.
-const DECIDE_TRIES_MAX: u32 = 32;
+pub(super) const DECIDE_TRIES_MAX: u32 = 32;
 /// The longest pause before it is taken again.
 const DECIDE_PAUSE_MAX: Duration = Duration::from_millis(50);
 /// States that one handle keeps in memory; when there are more, those that nobody uses are read again.
-const HELD_STATES_MAX: usize = 1_000;
+pub(super) const HELD_STATES_MAX: usize = 1_000;
 
 /// The state of one stream, as far as it was read.
 #[derive(Debug)]
@@ -160,7 +160,7 @@ impl<S: Fold> Held<S> {
 }
 
 /// A pause that grows, and differs from one to the next, so that those who wait do not wake together.
-fn pause(attempt: u32) -> Duration {
+pub(super) fn pause(attempt: u32) -> Duration {
     let most = Duration::from_millis(1 << attempt.min(6)).min(DECIDE_PAUSE_MAX);
     most.mul_f64(fastrand::f64())
 }

@@ -1,15 +1,20 @@
-//! Memories: what is kept where, how large it is, and who reads it.
+//! Memories: what is kept where, how large it is, who owns it, who may read it, and who does.
+
+mod access;
+mod groups;
+mod take;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use factlog::{Event, Filter, Invalid, Projection, Timestamp};
+use factlog::{Event, Filter, Invalid, Position, Projection, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Entities, filter_of, later, set, when};
+use super::{Entities, filter_of};
 use crate::vocabulary::Payload;
 
-/// Readers that are named; the others are counted by their accesses alone.
-const READERS_NAMED_MAX: usize = 100;
+pub(crate) use self::access::NOW;
+pub use self::access::{Access, MEMORY_GRANTS_MAX};
+pub(crate) use self::groups::Groups;
 
 /// What has become of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -45,15 +50,25 @@ pub struct Memory {
     pub memory_type: Option<String>,
     /// Its size in bytes.
     pub size: u64,
-    /// How often it was stored.
+    /// How often it was stored: the version of its value.
     pub writes: u64,
+    /// The event that has its value; none where its value is kept elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_at: Option<Position>,
+    /// Changes that are void, because whoever recorded them had no right to.
+    pub refused: u64,
+    /// Who stored it first; none where no agent did, or its owner has given it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// How often it was looked up: counted here, whatever its keeper says.
     pub accesses: u64,
     /// Who looked it up.
     pub readers: BTreeSet<String>,
-    /// What others may do with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_level: Option<String>,
+    /// What everybody may do with it.
+    pub access_level: Access,
+    /// What else agents may do with it, and groups as `group:NAME`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub grants: BTreeMap<String, Access>,
     /// Words to find it by.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -69,9 +84,22 @@ pub struct Memory {
     /// When it was taken away, or was seen to have run out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
+    /// Whether its end was set by one who may give it up.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_lent_by_admin: bool,
 }
 
 impl Memory {
+    /// One of which nothing was told yet.
+    pub(crate) fn new(id: &str) -> Self {
+        Self { memory_id: id.to_owned(), ..Self::default() }
+    }
+
+    /// The version of its value: how often it was stored.
+    pub fn value_version(&self) -> u64 {
+        self.writes
+    }
+
     /// Whether it can be used at a time: what nobody has recorded as expired is expired all the same.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.status == MemoryStatus::Stored && self.expires_at.is_none_or(|expires| now < expires)
@@ -80,104 +108,49 @@ impl Memory {
 
 /// All memories.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Memories {
     memories: BTreeMap<String, Memory>,
+    /// Whom they are shared with, where that is a group.
+    groups: Groups,
 }
 
 impl Projection for Memories {
     const NAME: &'static str = "memories";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
 
     fn filter() -> Filter {
-        filter_of(&["memory"], &[])
+        filter_of(&["memory"], &groups::TYPES)
     }
 
     fn apply(&mut self, event: &Event) -> Result<(), Invalid> {
-        match Payload::of(event) {
-            Some(Payload::MemoryStored(stored)) => {
-                let at = when(stored.stored_at, event);
-                let size = stored.size.or_else(|| Some(stored.value.as_ref()?.as_str().len() as u64));
-                let memory = self.memory(&stored.memory_id, stored.namespace, stored.key);
-                memory.writes += 1;
-                memory.size = size.unwrap_or(memory.size);
-                memory.store(at);
-                memory.expires_at = stored.expires_at.or(event.expires_at);
-                set(&mut memory.memory_type, stored.memory_type);
-                if let Some(tags) = stored.tags {
-                    memory.tags = tags;
-                }
-            }
-            Some(Payload::MemoryRetrieved(read)) => {
-                let at = when(read.retrieved_at, event);
-                let reader = read.agent_id.or_else(|| event.source.as_ref().map(ToString::to_string));
-                let memory = self.memory(&read.memory_id, read.namespace, read.key);
-                memory.accesses += 1;
-                later(&mut memory.last_accessed_at, at);
-                if let Some(reader) = reader.filter(|_| memory.readers.len() < READERS_NAMED_MAX) {
-                    memory.readers.insert(reader);
-                }
-            }
-            Some(Payload::MemoryShared(shared)) => {
-                let size = shared.value.as_ref().map(|value| value.as_str().len() as u64);
-                let memory = self.memory(&shared.memory_id, shared.namespace, shared.key);
-                if let Some(size) = size {
-                    // It carries the value, so it is there.
-                    memory.size = size;
-                    memory.writes += 1;
-                    memory.store(event.time());
-                }
-                set(&mut memory.access_level, shared.access_level);
-                set(&mut memory.expires_at, shared.expires_at.or(event.expires_at));
-                if let Some(tags) = shared.tags {
-                    memory.tags = tags;
-                }
-            }
-            Some(Payload::MemoryDeleted(deleted)) => {
-                let at = when(deleted.deleted_at, event);
-                self.memory(&deleted.memory_id, deleted.namespace, deleted.key)
-                    .end(MemoryStatus::Deleted, at);
-            }
-            Some(Payload::MemoryExpired(expired)) => {
-                let at = when(expired.expired_at, event);
-                let memory = self.memory(&expired.memory_id, expired.namespace, expired.key);
-                set(&mut memory.expires_at, expired.expires_at);
-                memory.end(MemoryStatus::Expired, at);
-            }
-            _ => {}
+        if !self.groups.take(event)
+            && let Some(payload) = Payload::of(event)
+            && let Some(id) = memory_of(&payload).map(str::to_owned)
+        {
+            let memory = super::entity(&mut self.memories, &id, |memory| &mut memory.memory_id);
+            memory.take(event, payload, &self.groups);
         }
         Ok(())
     }
 }
 
-impl Memory {
-    /// It is there, unless it was taken away since.
-    fn store(&mut self, at: Timestamp) {
-        later(&mut self.stored_at, at);
-        if self.deleted_at.is_none_or(|deleted| deleted <= at) {
-            self.status = MemoryStatus::Stored;
-            self.deleted_at = None;
-        }
-    }
-
-    /// Ends it, unless it was stored again since: events of two streams may come in any order.
-    fn end(&mut self, status: MemoryStatus, at: Timestamp) {
-        if self.stored_at.is_none_or(|stored| stored <= at) {
-            self.status = status;
-            self.deleted_at = Some(at);
-        }
+/// The memory that an event tells of.
+pub(crate) fn memory_of(payload: &Payload) -> Option<&str> {
+    match payload {
+        Payload::MemoryStored(of) => Some(&of.memory_id),
+        Payload::MemoryRetrieved(of) => Some(&of.memory_id),
+        Payload::MemoryShared(of) => Some(&of.memory_id),
+        Payload::MemoryDeleted(of) => Some(&of.memory_id),
+        Payload::MemoryExpired(of) => Some(&of.memory_id),
+        _ => None,
     }
 }
 
 impl Memories {
-    fn memory(&mut self, id: &str, namespace: Option<String>, key: Option<String>) -> &mut Memory {
-        let memory = self.memories.entry(id.to_owned()).or_default();
-        if memory.memory_id.is_empty() {
-            id.clone_into(&mut memory.memory_id);
-        }
-        set(&mut memory.namespace, namespace);
-        set(&mut memory.key, key);
-        memory
+    /// What an agent may do now with one of them.
+    pub fn access_of(&self, agent: &str, memory: &Memory, at: Timestamp) -> Access {
+        memory.access_of(agent, at, |group| self.groups.has(group, agent, NOW))
     }
 
     /// Those that are there, as far as anybody has recorded.
@@ -222,8 +195,12 @@ impl Memories {
 impl Entities for Memories {
     type Entity = Memory;
     const NOUN: &'static str = "memory";
+    const HIDDEN: &'static [&'static str] = &["isLentByAdmin"];
 
     fn entities(&self) -> &BTreeMap<String, Memory> {
         &self.memories
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// What a field holds, by its name on the wire. Times end in `At`, and need no words.
 const MEANINGS: &[(&str, &str)] = &[
     ("accessCount", "how often it was looked up, as its keeper counts"),
-    ("accessLevel", "what others may do with it: read, write or admin"),
+    ("accessLevel", "what others may do with it: none, read, write or admin"),
     ("action", "what was done"),
     ("agentId", "the agent"),
     ("agentName", "what people call the agent"),

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{ActingArgs, AtArgs};
+use super::{Acting, AtArgs};
 
 /// Seek agents for common work, take part in it, say how far it is
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ Example:
         /// The work
         id: String,
         #[command(flatten)]
-        acting: ActingArgs,
+        acting: Acting,
     },
     /// Take no part, or no longer
     #[command(after_help = "Example:\n  factlog coordinate decline release --reason 'busy' --as cleo")]
@@ -42,7 +42,7 @@ Example:
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
         #[command(flatten)]
-        acting: ActingArgs,
+        acting: Acting,
     },
     /// Say how far it is: of one's own part, where one takes part; else of the whole
     #[command(after_help = "\
@@ -63,7 +63,7 @@ Examples:
         #[arg(long, value_name = "JSON")]
         metrics: Option<String>,
         #[command(flatten)]
-        acting: ActingArgs,
+        acting: Acting,
     },
     /// It is done
     #[command(after_help = "\
@@ -76,7 +76,7 @@ Example:
         #[arg(long, value_name = "JSON")]
         result: Option<String>,
         #[command(flatten)]
-        acting: ActingArgs,
+        acting: Acting,
     },
     /// Show it: who takes part, how far it is, whose turn it is
     #[command(after_help = "\
@@ -118,7 +118,7 @@ pub(crate) struct CoordinationRequestArgs {
     #[arg(long, value_name = "AGENT")]
     pub(crate) leader: Option<String>,
     #[command(flatten)]
-    pub(crate) acting: ActingArgs,
+    pub(crate) acting: Acting,
 }
 
 /// List common work, or show one: who takes part, how far it is, whose turn it is

@@ -225,7 +225,7 @@ pub(crate) enum ProjectionsAction {
     /// The whole state of one, as JSON
     #[command(after_help = "Example:\n  factlog projections show agents --at 2h")]
     Show {
-        /// agents, tasks, memories, sessions, swarms, coordinations, worktrees, deployments or agent-metrics
+        /// agents, tasks, memories, sessions, swarms, coordinations, worktrees, deployments, leases or agent-metrics
         name: String,
         #[command(flatten)]
         at: AtArgs,

@@ -2,13 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-/// Who acts.
-#[derive(Debug, Args)]
-pub(crate) struct ActingArgs {
-    /// The agent that acts
-    #[arg(long = "as", value_name = "AGENT", env = "FACTLOG_AGENT", hide_env_values = true)]
-    pub(crate) agent: Option<String>,
-}
+use super::Acting;
 
 /// Form a swarm, join it, leave it; ask it a question, and see how the votes stand
 #[derive(Debug, Args)]
@@ -47,7 +41,7 @@ Example:
         #[arg(long, value_name = "AGENT")]
         member: Vec<String>,
         #[command(flatten)]
-        acting: ActingArgs,
+        acting: Acting,
     },
     /// Come to a swarm
     #[command(after_help = "Example:\n  factlog swarm join reviewers --role tester --as cleo")]
@@ -58,7 +52,7 @@ Example:
         #[arg(long, value_name = "TEXT")]
         role: Option<String>,
         #[command(flatten)]
-        acting: ActingArgs,
+        acting: Acting,
     },
     /// Leave a swarm; on questions that were asked before, the agent may still vote
     #[command(after_help = "Example:\n  factlog swarm leave reviewers --reason 'called away' --as cleo")]
@@ -69,7 +63,7 @@ Example:
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
         #[command(flatten)]
-        acting: ActingArgs,
+        acting: Acting,
     },
     /// End a swarm: its leader, or who formed it; where nobody leads, any member
     #[command(after_help = "Example:\n  factlog swarm disband reviewers --reason 'shipped' --as ada")]
@@ -80,7 +74,7 @@ Example:
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
         #[command(flatten)]
-        acting: ActingArgs,
+        acting: Acting,
     },
     /// Go on to another phase
     #[command(after_help = "Example:\n  factlog swarm phase reviewers testing --as ada")]
@@ -90,7 +84,7 @@ Example:
         /// The phase, in your own words
         phase: String,
         #[command(flatten)]
-        acting: ActingArgs,
+        acting: Acting,
     },
     /// Ask a swarm to decide: its members of this moment may vote
     #[command(after_help = "\
@@ -138,7 +132,7 @@ pub(crate) struct ProposeArgs {
     #[arg(long, value_name = "AGENT=NUMBER")]
     pub(crate) weight: Vec<String>,
     #[command(flatten)]
-    pub(crate) acting: ActingArgs,
+    pub(crate) acting: Acting,
 }
 
 /// Vote on a question of a swarm; the last vote before it is decided counts
@@ -159,5 +153,5 @@ pub(crate) struct VoteArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     #[command(flatten)]
-    pub(crate) acting: ActingArgs,
+    pub(crate) acting: Acting,
 }

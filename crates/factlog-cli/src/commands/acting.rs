@@ -1,27 +1,18 @@
-//! What acts: who acts, and how it is told what came of it.
+//! What commands have in common that act for an agent: how they answer.
 
 use std::io::Write;
+use std::time::Duration;
 
-use factlog::{Error, Result};
-use serde_json::Value;
+use factlog::Result;
+use serde::Serialize;
 
 use super::Context;
-use crate::cli::ActingArgs;
 use crate::failure::Outcome;
 use crate::output::{Format, is_terminal, stdout};
+use crate::person_time;
 
-impl ActingArgs {
-    /// The agent that acts.
-    pub(crate) fn agent(&self) -> Result<&str> {
-        self.agent.as_deref().filter(|agent| !agent.is_empty()).ok_or_else(|| {
-            Error::invalid("it is not said who acts")
-                .with_hint("--as AGENT, or FACTLOG_AGENT=AGENT in the environment")
-        })
-    }
-}
-
-/// How an act is told: a sentence for who looks, one JSON object for a program.
-pub(crate) fn told_in(context: &Context, command: &str) -> Result<Format> {
+/// The format of an answer: a sentence for a person at a terminal, a line of JSON for programs.
+pub(super) fn format(context: &Context, command: &str) -> Result<Format> {
     let formats = if is_terminal() {
         [Format::Table, Format::Json, Format::Jsonl]
     } else {
@@ -30,14 +21,18 @@ pub(crate) fn told_in(context: &Context, command: &str) -> Result<Format> {
     context.format(command, &formats)
 }
 
-/// Tells what came of an act.
-pub(crate) fn tell(format: Format, sentence: &str, thing: &Value) -> Outcome {
+/// Says what was done.
+pub(super) fn answer(format: Format, done: &impl Serialize, sentence: &str) -> Outcome {
     let mut out = stdout();
     if format == Format::Table {
-        let plain: String = sentence.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        writeln!(out, "{plain}")?;
+        writeln!(out, "{sentence}")?;
     } else {
-        writeln!(out, "{thing}")?;
+        writeln!(out, "{}", serde_json::to_string(done)?)?;
     }
     Ok(out.flush()?)
+}
+
+/// A length of time that a flag names.
+pub(super) fn span(flag: &str, text: &str) -> Result<Duration> {
+    person_time::length(text).map_err(|error| error.context(flag))
 }

@@ -2,7 +2,7 @@
 
 use factlog::{Error, EventLog, Moment, StreamName};
 use factlog_agents::projections::{
-    Agents, Coordinations, Deployments, Entities, Memories, Sessions, Swarms, Tasks, Worktrees,
+    Agents, Coordinations, Deployments, Entities, Leases, Memories, Sessions, Swarms, Tasks, Worktrees,
 };
 use factlog_agents::{Blame, blame};
 use serde_json::{Value, json};
@@ -33,6 +33,7 @@ pub(crate) async fn run(context: &Context, args: &BlameArgs) -> Outcome {
         "swarm" => of::<Swarms>(&log, args, &stream, until).await?,
         "worktree" => of::<Worktrees>(&log, args, &stream, until).await?,
         "deployment" => of::<Deployments>(&log, args, &stream, until).await?,
+        "lease" => of::<Leases>(&log, args, &stream, until).await?,
         other => {
             return Err(Error::invalid(format!("nothing is folded from streams of the category {other:?}"))
                 .with_hint("name a stream such as task-42, agent-agent-7 or session-8c00ac51")

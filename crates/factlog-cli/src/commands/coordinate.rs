@@ -6,7 +6,7 @@ use factlog_agents::bus::{CoordinationPlan, CoordinationStep};
 use factlog_agents::projections::{Coordination, Coordinations, Entities};
 use serde_json::Value;
 
-use super::acting::{tell, told_in};
+use super::acting;
 use super::swarm::act;
 use super::{Context, until_interrupted};
 use crate::cli::{CoordinateAction, CoordinateArgs, CoordinationRequestArgs};
@@ -58,7 +58,7 @@ pub(crate) async fn run(context: &Context, args: CoordinateArgs) -> Outcome {
 
 async fn request(context: &Context, args: CoordinationRequestArgs) -> Outcome {
     let agent = args.acting.agent()?.to_owned();
-    let format = told_in(context, "coordinate request")?;
+    let format = acting::format(context, "coordinate request")?;
     let strategy = args.strategy.parse().map_err(|error: Error| error.context("--strategy"))?;
     let plan = CoordinationPlan {
         required_capabilities: args.capability,
@@ -71,7 +71,7 @@ async fn request(context: &Context, args: CoordinationRequestArgs) -> Outcome {
     let log = context.open_or_create().await?;
     let work = Bus::new(log.clone()).coordinate(&agent, plan).await?;
     let (sentence, thing) = said(&format!("agents are sought for {}", args.id), &work);
-    tell(format, &sentence, &thing)?;
+    acting::answer(format, &thing, &sentence)?;
     Ok(log.close().await?)
 }
 

@@ -7,8 +7,7 @@ use factlog_agents::Bus;
 use factlog_agents::bus::{DeadLetter, MESSAGE_TTL};
 use serde_json::{Value, json};
 
-use super::Context;
-use super::send::DONE;
+use super::{Context, acting};
 use crate::cli::{DeadLettersAction, DeadLettersArgs};
 use crate::failure::Outcome;
 use crate::output::{Column, Format, Listing, note, stdout};
@@ -62,7 +61,7 @@ async fn replay(
     agent: Option<&str>,
     yes: bool,
 ) -> Outcome {
-    let format = context.format("dead-letters replay", DONE)?;
+    let format = acting::format(context, "dead-letters replay")?;
     let log = context.open().await?;
     let bus = Bus::new(log.clone());
     let letters = bus.dead_letters(agent).await?;

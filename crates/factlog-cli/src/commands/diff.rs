@@ -2,7 +2,7 @@
 
 use factlog::{Error, EventLog, Moment, Projection, StreamName};
 use factlog_agents::projections::{
-    Agents, Coordinations, Deployments, Entities, Memories, Metrics, Sessions, Swarms, Tasks, Worktrees,
+    Agents, Coordinations, Deployments, Entities, Leases, Memories, Metrics, Sessions, Swarms, Tasks, Worktrees,
 };
 use factlog_agents::{Change, Difference, difference, stream_of};
 use serde_json::Value;
@@ -40,7 +40,7 @@ pub(crate) async fn run(context: &Context, args: &DiffArgs) -> Outcome {
 
 /// One thing by its stream, as `blame` takes it: `task-42` is one of the tasks.
 fn of_stream(what: &str) -> Option<(&'static str, &str)> {
-    const CATEGORIES: [(&str, &str); 8] = [
+    const CATEGORIES: [(&str, &str); 9] = [
         (Agents::NOUN, Agents::NAME),
         (Tasks::NOUN, Tasks::NAME),
         (Memories::NOUN, Memories::NAME),
@@ -49,6 +49,7 @@ fn of_stream(what: &str) -> Option<(&'static str, &str)> {
         (Coordinations::NOUN, Coordinations::NAME),
         (Worktrees::NOUN, Worktrees::NAME),
         (Deployments::NOUN, Deployments::NAME),
+        (Leases::NOUN, Leases::NAME),
     ];
     let (category, id) = what.split_once('-').filter(|_| !NAMES.contains(&what))?;
     CATEGORIES.into_iter().find(|(noun, _)| *noun == category).map(|(_, name)| (name, id))

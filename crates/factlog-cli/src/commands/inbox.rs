@@ -8,8 +8,7 @@ use factlog_agents::bus::{Delivery, Taker};
 use factlog_agents::{Bus, stream_of};
 use serde_json::{Value, json};
 
-use super::send::DONE;
-use super::{Context, until_interrupted};
+use super::{Context, acting, until_interrupted};
 use crate::cli::{AckArgs, InboxArgs, MessageArgs, NackArgs};
 use crate::failure::Outcome;
 use crate::output::{Column, Format, Listing, is_terminal, note, stdout, thing};
@@ -37,7 +36,7 @@ pub(crate) async fn inbox(context: &Context, args: &InboxArgs) -> Outcome {
         None => bus.peek(&args.agent).await?,
         Some(count) => {
             let visibility =
-                person_time::length(&args.visibility).map_err(|error| error.context("--visibility"))?;
+                acting::span("--visibility", &args.visibility)?;
             let by = args.taker.as_deref().unwrap_or(&args.agent);
             let taker = Taker::new(by, format!("cli-{}", EventId::generate()));
             bus.take(&args.agent, &taker, count, visibility).await?
@@ -118,7 +117,7 @@ async fn show_as_they_come(log: &EventLog, agent: &str, format: Format) -> Outco
 }
 
 pub(crate) async fn ack(context: &Context, args: &AckArgs) -> Outcome {
-    let format = context.format("ack", DONE)?;
+    let format = acting::format(context, "ack")?;
     let log = context.open().await?;
     let by = args.by.as_deref().unwrap_or(&args.agent);
     Bus::new(log.clone()).ack(&args.agent, by, &args.message_ids).await?;
@@ -127,7 +126,7 @@ pub(crate) async fn ack(context: &Context, args: &AckArgs) -> Outcome {
 }
 
 pub(crate) async fn nack(context: &Context, args: &NackArgs) -> Outcome {
-    let format = context.format("nack", DONE)?;
+    let format = acting::format(context, "nack")?;
     let delay = args.delay.as_deref().map(person_time::length).transpose();
     let delay = delay.map_err(|error| error.context("--delay"))?;
     let log = context.open().await?;

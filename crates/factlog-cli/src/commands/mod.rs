@@ -24,8 +24,10 @@ pub(crate) mod hook;
 mod hooks;
 mod import;
 mod inbox;
+mod lease;
 mod list;
 mod mcp;
+mod memory;
 mod migrate;
 mod projections;
 mod record;
@@ -47,7 +49,7 @@ use clap::CommandFactory;
 use factlog::{Error, EventLog, Result};
 use factlog_stores::Open;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Talk};
 use crate::failure::Outcome;
 use crate::filter_args::Selection;
 use crate::output::{Format, note};
@@ -148,20 +150,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Coordinations(args) => entities::coordinations(&context, &args).await,
         Command::Worktrees(args) => entities::worktrees(&context, &args).await,
         Command::Deployments(args) => entities::deployments(&context, &args).await,
-        command @ (Command::Send(_)
-        | Command::Broadcast(_)
-        | Command::Request(_)
-        | Command::Respond(_)
-        | Command::Inbox(_)
-        | Command::Ack(_)
-        | Command::Nack(_)
-        | Command::Message(_)
-        | Command::DeadLetters(_)
-        | Command::Agent(_)
-        | Command::Mcp(_)
-        | Command::Swarm(_)
-        | Command::Vote(_)
-        | Command::Coordinate(_)) => talk(&context, command).await,
+        Command::Talk(talk) => talk_with(&context, talk).await,
         Command::Diff(args) => diff::run(&context, &args).await,
         Command::Blame(args) => blame::run(&context, &args).await,
         Command::Projections(args) => projections::run(&context, &args).await,
@@ -190,23 +179,24 @@ fn context(cli: &Cli) -> Outcome<Context> {
 }
 
 /// Runs what agents talk with.
-async fn talk(context: &Context, command: Command) -> Outcome {
-    match command {
-        Command::Send(args) => send::send(context, &args).await,
-        Command::Broadcast(args) => send::broadcast(context, &args).await,
-        Command::Request(args) => request::request(context, &args).await,
-        Command::Respond(args) => request::respond(context, &args).await,
-        Command::Inbox(args) => inbox::inbox(context, &args).await,
-        Command::Ack(args) => inbox::ack(context, &args).await,
-        Command::Nack(args) => inbox::nack(context, &args).await,
-        Command::Message(args) => inbox::message(context, &args).await,
-        Command::DeadLetters(args) => dead_letters::run(context, &args).await,
-        Command::Agent(args) => agent::run(context, &args).await,
-        Command::Mcp(args) => mcp::run(context, &args).await,
-        Command::Swarm(args) => swarm::run(context, args).await,
-        Command::Vote(args) => swarm::vote(context, &args).await,
-        Command::Coordinate(args) => coordinate::run(context, args).await,
-        _ => Ok(()),
+async fn talk_with(context: &Context, talk: Talk) -> Outcome {
+    match talk {
+        Talk::Send(args) => send::send(context, &args).await,
+        Talk::Broadcast(args) => send::broadcast(context, &args).await,
+        Talk::Request(args) => request::request(context, &args).await,
+        Talk::Respond(args) => request::respond(context, &args).await,
+        Talk::Inbox(args) => inbox::inbox(context, &args).await,
+        Talk::Ack(args) => inbox::ack(context, &args).await,
+        Talk::Nack(args) => inbox::nack(context, &args).await,
+        Talk::Message(args) => inbox::message(context, &args).await,
+        Talk::DeadLetters(args) => dead_letters::run(context, &args).await,
+        Talk::Agent(args) => agent::run(context, &args).await,
+        Talk::Mcp(args) => mcp::run(context, &args).await,
+        Talk::Swarm(args) => swarm::run(context, args).await,
+        Talk::Vote(args) => swarm::vote(context, &args).await,
+        Talk::Coordinate(args) => coordinate::run(context, args).await,
+        Talk::Lease(args) => lease::run(context, &args).await,
+        Talk::Memory(args) => memory::run(context, &args).await,
     }
 }
 

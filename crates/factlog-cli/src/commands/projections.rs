@@ -4,7 +4,7 @@ use std::io::Write;
 
 use factlog::{Error, EventLog, Position, Projection};
 use factlog_agents::projections::{
-    Agents, Coordinations, Deployments, Entities, Memories, Metrics, Sessions, Swarms, Tasks, Worktrees,
+    Agents, Coordinations, Deployments, Entities, Leases, Memories, Metrics, Sessions, Swarms, Tasks, Worktrees,
 };
 use serde_json::{Map, Value, json};
 
@@ -18,7 +18,7 @@ use crate::output::{Column, Format, Listing, note, stdout};
 /// Calls one generic function for each projection, or for the one of a name.
 macro_rules! each {
     ($call:ident($($argument:expr),*)) => {
-        each!(@all $call, ($($argument),*); Agents, Tasks, Memories, Sessions, Swarms, Coordinations, Worktrees, Deployments, Metrics)
+        each!(@all $call, ($($argument),*); Agents, Tasks, Memories, Sessions, Swarms, Coordinations, Worktrees, Deployments, Leases, Metrics)
     };
     (@all $call:ident, $arguments:tt; $($projection:ident),+) => {
         vec![$(each!(@one $call, $projection, $arguments)),+]
@@ -40,6 +40,7 @@ macro_rules! named {
             Coordinations::NAME => $call::<Coordinations>($($argument),*).await,
             Worktrees::NAME => $call::<Worktrees>($($argument),*).await,
             Deployments::NAME => $call::<Deployments>($($argument),*).await,
+            Leases::NAME => $call::<Leases>($($argument),*).await,
             Metrics::NAME => $call::<Metrics>($($argument),*).await,
             other => Err($crate::commands::projections::unknown(other).into()),
         }
@@ -49,7 +50,7 @@ macro_rules! named {
 pub(super) use named;
 
 /// The names of the projections that there are.
-pub(super) const NAMES: [&str; 9] = [
+pub(super) const NAMES: [&str; 10] = [
     Agents::NAME,
     Tasks::NAME,
     Memories::NAME,
@@ -58,6 +59,7 @@ pub(super) const NAMES: [&str; 9] = [
     Coordinations::NAME,
     Worktrees::NAME,
     Deployments::NAME,
+    Leases::NAME,
     Metrics::NAME,
 ];
 

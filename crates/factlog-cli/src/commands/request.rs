@@ -7,18 +7,16 @@ use factlog_agents::Bus;
 use factlog_agents::bus::{Request, RequestError};
 use serde_json::json;
 
-use super::Context;
-use super::send::DONE;
+use super::{Context, acting};
 use crate::cli::{RequestArgs, RespondArgs};
 use crate::failure::{Failure, Outcome, exit};
 use crate::flag;
 use crate::output::{Format, stdout};
-use crate::person_time;
 
 pub(crate) async fn request(context: &Context, args: &RequestArgs) -> Outcome {
-    let format = context.format("request", DONE)?;
+    let format = acting::format(context, "request")?;
     let to = args.to.parse().map_err(|error: Error| error.context("--to"))?;
-    let timeout = person_time::length(&args.timeout).map_err(|error| error.context("--timeout"))?;
+    let timeout = acting::span("--timeout", &args.timeout)?;
     let mut request = Request::new(&args.from, to, &args.method).timeout(timeout);
     request.params = args.params.as_deref().map(|text| flag::json("PARAMS", text)).transpose()?;
     let log = context.open().await?;
@@ -48,7 +46,7 @@ pub(crate) async fn request(context: &Context, args: &RequestArgs) -> Outcome {
 }
 
 pub(crate) async fn respond(context: &Context, args: &RespondArgs) -> Outcome {
-    let format = context.format("respond", DONE)?;
+    let format = acting::format(context, "respond")?;
     let outcome = match &args.error {
         Some(message) => {
             Err(RequestError { code: args.code.clone(), message: message.clone(), details: None })

@@ -6,18 +6,14 @@ use factlog::{Error, Json, Result};
 use factlog_agents::Bus;
 use factlog_agents::bus::{Address, Audience, Body, Message, Sent, Traits};
 
-use super::Context;
+use super::{Context, acting};
 use crate::cli::{BroadcastArgs, SendArgs, SendHow};
 use crate::failure::Outcome;
 use crate::flag;
 use crate::output::{Format, stdout};
-use crate::person_time;
-
-/// What one line about what was done can be written in.
-pub(super) const DONE: &[Format] = &[Format::Jsonl, Format::Json, Format::Table];
 
 pub(crate) async fn send(context: &Context, args: &SendArgs) -> Outcome {
-    let format = context.format("send", DONE)?;
+    let format = acting::format(context, "send")?;
     let (content, content_type) = content(args.text.as_deref(), args.json.as_deref())?;
     let reply_to = args.how.in_reply_to.clone();
     let body = Body::Words { content, content_type: Some(content_type.to_owned()), reply_to };
@@ -26,7 +22,7 @@ pub(crate) async fn send(context: &Context, args: &SendArgs) -> Outcome {
 }
 
 pub(crate) async fn broadcast(context: &Context, args: &BroadcastArgs) -> Outcome {
-    let format = context.format("broadcast", DONE)?;
+    let format = acting::format(context, "broadcast")?;
     let (content, _) = content(args.text.as_deref(), args.json.as_deref())?;
     let body = Body::Broadcast { topic: args.topic.clone(), content, retain: args.retain };
     let to = match &args.swarm {
@@ -50,7 +46,7 @@ async fn post(context: &Context, mut message: Message, how: &SendHow, format: Fo
         message.priority = priority;
     }
     if let Some(ttl) = &how.ttl {
-        message.ttl = Some(person_time::length(ttl).map_err(|error| error.context("--ttl"))?);
+        message.ttl = Some(acting::span("--ttl", ttl)?);
     }
     message.id.clone_from(&how.id);
     message.correlation.clone_from(&how.correlation);

@@ -9,7 +9,7 @@ use factlog_agents::bus::{Proposal, SwarmPlan};
 use factlog_agents::projections::{Consensus, Entities, Swarm, Swarms};
 use serde_json::{Value, json};
 
-use super::acting::{tell, told_in};
+use super::acting;
 use super::{Context, until_interrupted};
 use crate::cli::{ProposeArgs, SwarmAction, SwarmArgs, VoteArgs};
 use crate::failure::Outcome;
@@ -21,13 +21,13 @@ pub(crate) async fn run(context: &Context, args: SwarmArgs) -> Outcome {
     match args.action {
         SwarmAction::Form { id, objective, strategy, leader, member, acting } => {
             let agent = acting.agent()?;
-            let format = told_in(context, "swarm form")?;
+            let format = acting::format(context, "swarm form")?;
             let log = context.open_or_create().await?;
             let plan = SwarmPlan { id, objective: Some(objective), strategy, leader, members: member };
             let swarm = Bus::new(log.clone()).swarm_form(agent, plan).await?;
             let led = swarm.leader.as_ref().map_or_else(String::new, |leader| format!(", led by {leader}"));
             let said = format!("{} is formed: {}{led}", swarm.swarm_id, members(&swarm));
-            tell(format, &said, &brief(&swarm))?;
+            acting::answer(format, &brief(&swarm), &said)?;
             Ok(log.close().await?)
         }
         SwarmAction::Join { id, role, acting } => {
@@ -76,10 +76,10 @@ pub(super) async fn act(
     command: &str,
     act: impl AsyncFnOnce(&Bus) -> Outcome<(String, Value)>,
 ) -> Outcome {
-    let format = told_in(context, command)?;
+    let format = acting::format(context, command)?;
     let log = context.open().await?;
     let (sentence, thing) = act(&Bus::new(log.clone())).await?;
-    tell(format, &sentence, &thing)?;
+    acting::answer(format, &thing, &sentence)?;
     Ok(log.close().await?)
 }
 

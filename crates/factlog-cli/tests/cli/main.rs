@@ -20,6 +20,8 @@ mod help;
 mod hook;
 mod hooks;
 mod import;
+mod lease;
+mod memory;
 mod pipes;
 mod postgres;
 mod read;
