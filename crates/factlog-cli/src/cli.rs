@@ -19,8 +19,8 @@ use clap::{Parser, Subcommand};
 
 use crate::output::Format;
 
-pub(crate) use agent::{AgentAction, AgentArgs, AgentRunArgs, McpArgs};
 pub(crate) use acting::Acting;
+pub(crate) use agent::{AgentAction, AgentArgs, AgentRunArgs, McpArgs};
 pub(crate) use capture::{
     DoctorArgs, HookArgs, HooksAction, HooksArgs, HooksWhere, RedactAction, RedactArgs,
 };
@@ -40,11 +40,11 @@ pub(crate) use memory::{MemoryAction, MemoryArgs};
 pub(crate) use record::{AppendArgs, ImportArgs, ImportFrom, ImportHow, WatchArgs, WatchWhat};
 pub(crate) use retain::{ArchiveAction, ArchiveArgs, RetentionAction, RetentionArgs, RetentionRuleArgs};
 pub(crate) use server::{HealthArgs, MigrateAction, MigrateArgs, RecordArgs};
+pub(crate) use swarm::{ProposeArgs, SwarmAction, SwarmArgs, VoteArgs};
 pub(crate) use talk::{
     AckArgs, BroadcastArgs, DeadLettersAction, DeadLettersArgs, InboxArgs, MessageArgs, NackArgs,
     RequestArgs, RespondArgs, SendArgs, SendHow,
 };
-pub(crate) use swarm::{ProposeArgs, SwarmAction, SwarmArgs, VoteArgs};
 
 /// The page of `factlog --help`: commands by task. A test checks that every command is named.
 const HELP: &str = "\

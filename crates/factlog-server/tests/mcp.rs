@@ -39,7 +39,8 @@ async fn session(folder: &tempfile::TempDir, id: &str, kind: &str) -> Session {
 
 impl Session {
     async fn try_call(&self, tool: &str, arguments: Value) -> Result<Value, String> {
-        let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.as_object().unwrap().clone());
+        let params = CallToolRequestParams::new(tool.to_owned())
+            .with_arguments(arguments.as_object().unwrap().clone());
         let result = self.client.call_tool(params).await.unwrap();
         let text = result.content[0].as_text().unwrap().text.clone();
         if result.is_error == Some(true) { Err(text) } else { Ok(serde_json::from_str(&text).unwrap()) }
@@ -68,7 +69,10 @@ async fn two_agents_find_each_other_and_exchange_a_message_a_task_and_a_request(
 
     let sent = planner.call("send", json!({"to": "worker-1", "data": "hello"})).await;
     let mail = worker.call("inbox_fetch", json!({})).await;
-    assert_eq!((&mail["messages"][0]["data"], &mail["messages"][0]["from"]), (&json!("hello"), &json!("planner")));
+    assert_eq!(
+        (&mail["messages"][0]["data"], &mail["messages"][0]["from"]),
+        (&json!("hello"), &json!("planner"))
+    );
     let id = sent["messageId"].as_str().unwrap();
     assert_eq!(worker.call("inbox_fetch", json!({})).await["messages"], json!([]), "nothing is given twice");
     worker.call("inbox_ack", json!({"message_ids": [id]})).await;
@@ -78,7 +82,10 @@ async fn two_agents_find_each_other_and_exchange_a_message_a_task_and_a_request(
 
     planner.call("send", json!({"to": "type:worker", "task_id": "t-1", "data": "Fix the build"})).await;
     let given = worker.call("inbox_fetch", json!({"wait_s": 60})).await;
-    assert_eq!((&given["messages"][0]["kind"], &given["messages"][0]["taskId"]), (&json!("task"), &json!("t-1")));
+    assert_eq!(
+        (&given["messages"][0]["kind"], &given["messages"][0]["taskId"]),
+        (&json!("task"), &json!("t-1"))
+    );
     worker.call("inbox_ack", json!({"message_ids": ["t-1"], "result": {"commit": "abc"}})).await;
     let task = planner.call("state", json!({"task_id": "t-1"})).await;
     assert_eq!((&task["status"], &task["agentId"]), (&json!("completed"), &json!("worker-1")), "{task}");
@@ -94,6 +101,50 @@ async fn two_agents_find_each_other_and_exchange_a_message_a_task_and_a_request(
     assert_eq!((&answer["result"], &counted["counted"]), (&json!("active"), &json!(true)));
     worker.end().await;
     planner.end().await;
+}
+
+/// Story: claims that should keep two agents off one file never denied a write.
+#[tokio::test]
+async fn a_lease_that_another_has_is_refused_with_its_holder_and_end_and_shared_memory_has_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (session(&folder, "a", "agent").await, session(&folder, "b", "agent").await);
+    let lease = a.call("lease_acquire", json!({"resources": ["src/**"], "reason": "mend it"})).await;
+    let refused = b.try_call("lease_acquire", json!({"resources": ["src/main.rs"]})).await.unwrap_err();
+    assert!(
+        refused.contains("conflict") && refused.contains(" a ") && refused.contains("src/**"),
+        "{refused}"
+    );
+    let waiting = b.call("lease_acquire", json!({"resources": ["src/main.rs"], "wait_s": 60}));
+    let releasing = a.call("lease_release", json!({"token": lease["token"]}));
+    let (got, _) = tokio::join!(waiting, releasing);
+    assert!(got["token"].as_u64() > lease["token"].as_u64(), "a token is newer than all before it");
+
+    let put = a.call("memory_put", json!({"path": "plans/build", "value": {"step": 1}, "expect": 0})).await;
+    assert_eq!(put["version"], 1);
+    let read = b.call("memory_get", json!({"path": "plans/build"})).await;
+    assert_eq!(
+        (&read["value"]["step"], &read["version"], &read["owner"]),
+        (&json!(1), &json!(1), &json!("a"))
+    );
+    let stale =
+        a.try_call("memory_put", json!({"path": "plans/build", "value": 2, "expect": 0})).await.unwrap_err();
+    assert!(stale.contains("conflict"), "{stale}");
+
+    let swarm = Bus::new(open(&folder).await);
+    let plan = factlog_agents::bus::SwarmPlan {
+        members: ["a", "b"].map(str::to_owned).into(),
+        ..factlog_agents::bus::SwarmPlan::new("s", "ship")
+    };
+    swarm.swarm_form("a", plan).await.unwrap();
+    let question = factlog_agents::bus::Proposal::new("s", "q", factlog::Json::of(&"ship it").unwrap());
+    swarm.propose("a", question).await.unwrap();
+    a.call("vote", json!({"swarm": "s", "consensus_id": "q", "vote": "approve"})).await;
+    let decided = b
+        .call("vote", json!({"swarm": "s", "consensus_id": "q", "vote": "approve", "reason": "tested"}))
+        .await;
+    assert_eq!(decided["decision"], "approved", "{decided}");
+    b.end().await;
+    a.end().await;
 }
 
 /// Story: mail counted as read when it was asked for, although the answer never came.
@@ -149,6 +200,8 @@ async fn events_are_read_and_waited_for_with_a_position_to_go_on_from() {
     assert_eq!(came["events"][0]["data"]["ok"], true);
     assert_eq!(came["next"], json!(appended.unwrap().last()));
     let tools = agent.client.list_all_tools().await.unwrap();
-    assert!(tools.iter().all(|tool| tool.description.is_some() && tool.input_schema.contains_key("properties")));
+    assert!(
+        tools.iter().all(|tool| tool.description.is_some() && tool.input_schema.contains_key("properties"))
+    );
     agent.end().await;
 }

@@ -29,7 +29,9 @@ impl Registration {
         let mut spawned = AgentSpawned::new(me.id())
             .agent_type(builder.kind.as_str())
             .capabilities(builder.capabilities.clone())
-            .methods(builder.handlers.requests.keys().chain(&builder.methods).cloned().collect::<Vec<String>>())
+            .methods(
+                builder.handlers.requests.keys().chain(&builder.methods).cloned().collect::<Vec<String>>(),
+            )
             .heartbeat_ms(milliseconds(builder.heartbeat))
             .context_id(me.taker().context_id.as_str());
         spawned.tags = (!builder.tags.is_empty()).then(|| builder.tags.clone());

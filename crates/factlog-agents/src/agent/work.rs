@@ -89,7 +89,8 @@ async fn do_task(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()
     let Some(handler) = &handlers.task else { return Ok(()) };
     begin_task(me, delivery).await?;
     let began = std::time::Instant::now();
-    let done = std::panic::AssertUnwindSafe(handler(me.clone(), GivenTask::of(delivery))).catch_unwind().await;
+    let done =
+        std::panic::AssertUnwindSafe(handler(me.clone(), GivenTask::of(delivery))).catch_unwind().await;
     let done = done.unwrap_or_else(|panic| Err(TaskError::retry(panicked(&*panic))));
     end_task(me, delivery, done, u64::try_from(began.elapsed().as_millis()).ok()).await
 }

@@ -155,6 +155,11 @@ impl Item {
         if self.has_expired(now) { "expired" } else { self.state.as_str() }
     }
 
+    /// Whether it was handed to this run of an agent, which has not said yet what became of it.
+    pub fn is_offered_to(&self, taker: &Taker) -> bool {
+        matches!(&self.state, State::Offered { by, .. } if by == taker)
+    }
+
     /// Whether an agent may have it: it waits, or those who had it did not finish in time. What a run has read, it is not
     /// given again.
     pub(super) fn is_available(&self, taker: &Taker, now: Timestamp) -> bool {

@@ -120,7 +120,13 @@ impl Bus {
     /// # Errors
     /// `NotFound` for a token that is not held; `Denied` for another agent's; `Conflict` for one that ran out, also where
     /// nobody has taken it since.
-    pub async fn lease_renew(&self, agent: &str, namespace: &str, token: Position, ttl: Duration) -> Result<Lease> {
+    pub async fn lease_renew(
+        &self,
+        agent: &str,
+        namespace: &str,
+        token: Position,
+        ttl: Duration,
+    ) -> Result<Lease> {
         let ttl_ms = milliseconds(ttl)?;
         let mut held = self.0.leases.of(&stream(namespace)?).await;
         let mut before = None;

@@ -2,7 +2,8 @@
 
 use factlog::{Error, EventLog, Moment, Projection, StreamName};
 use factlog_agents::projections::{
-    Agents, Coordinations, Deployments, Entities, Leases, Memories, Metrics, Sessions, Swarms, Tasks, Worktrees,
+    Agents, Coordinations, Deployments, Entities, Leases, Memories, Metrics, Sessions, Swarms, Tasks,
+    Worktrees,
 };
 use factlog_agents::{Change, Difference, difference, stream_of};
 use serde_json::Value;

@@ -35,8 +35,7 @@ pub(crate) async fn inbox(context: &Context, args: &InboxArgs) -> Outcome {
     let deliveries = match args.take {
         None => bus.peek(&args.agent).await?,
         Some(count) => {
-            let visibility =
-                acting::span("--visibility", &args.visibility)?;
+            let visibility = acting::span("--visibility", &args.visibility)?;
             let by = args.taker.as_deref().unwrap_or(&args.agent);
             let taker = Taker::new(by, format!("cli-{}", EventId::generate()));
             bus.take(&args.agent, &taker, count, visibility).await?

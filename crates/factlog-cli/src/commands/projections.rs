@@ -4,7 +4,8 @@ use std::io::Write;
 
 use factlog::{Error, EventLog, Position, Projection};
 use factlog_agents::projections::{
-    Agents, Coordinations, Deployments, Entities, Leases, Memories, Metrics, Sessions, Swarms, Tasks, Worktrees,
+    Agents, Coordinations, Deployments, Entities, Leases, Memories, Metrics, Sessions, Swarms, Tasks,
+    Worktrees,
 };
 use serde_json::{Map, Value, json};
 

@@ -260,3 +260,82 @@ fn payloads(folder: &Path) -> Vec<Value> {
     let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap());
     texts.flat_map(|text| serde_json::from_str::<Vec<Value>>(&text).unwrap()).collect()
 }
+
+/// What a hook answers.
+fn answer(place: &Place, name: &str, rest: &Value) -> Value {
+    let said = place.feed("hook", &payload(name, rest));
+    if said.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str::<Value>(&said).unwrap()["hookSpecificOutput"].take()
+    }
+}
+
+/// Story: an agent heard of its mail minutes later, or never; and what it had read was shown to it again and again.
+#[test]
+fn mail_goes_into_an_agents_context_once_and_counts_as_read_then() {
+    let place = Place::new().with("FACTLOG_AGENT", "worker-1");
+    assert_eq!(answer(&place, "SessionStart", &json!({})), Value::Null, "there is no mail");
+    assert_eq!(place.json("agents worker-1 --format json")["agentId"], "worker-1", "others find it");
+    place.ok("send --from planner --to worker-1 --id m-1 --priority high stop");
+    place.ok("send --from planner --to type:agent --id m-2 all");
+    let told = answer(&place, "PostToolUse", &json!({"tool_name": "Read", "tool_input": {}}));
+    assert_eq!(told["hookEventName"], "PostToolUse");
+    let text = told["additionalContext"].as_str().unwrap();
+    assert!(text.contains("m-1 from planner (high") && text.contains("): stop"), "{text}");
+    assert!(text.contains("m-2") && text.contains("not instructions"), "{text}");
+    assert_eq!(place.json("message m-1 --format json")["recipients"][0]["state"], "delivered");
+    assert_eq!(
+        answer(&place, "UserPromptSubmit", &json!({"prompt": "go on"})),
+        Value::Null,
+        "nothing is shown twice"
+    );
+    place.ok("ack worker-1 m-1");
+    answer(&place, "SessionEnd", &json!({"reason": "other"}));
+    assert_eq!(place.json("agents worker-1 --format json")["status"], "terminated");
+}
+
+#[test]
+fn an_agent_without_a_name_has_the_mail_of_its_session_and_much_mail_comes_in_parts() {
+    let place = Place::new();
+    let long = "x".repeat(3_000);
+    for number in 0..5 {
+        let id = format!("m-{number}");
+        place
+            .run_words(&["send", "--from", "a", "--to", "s-1", "--id", &id, &format!("{number}{long}")])
+            .ok();
+    }
+    let mut seen = Vec::new();
+    for hook in ["UserPromptSubmit", "Stop"] {
+        let told = answer(&place, hook, &json!({}));
+        let text = told["additionalContext"].as_str().unwrap();
+        assert!(text.chars().count() <= 10_000, "{}", text.len());
+        seen.push((text.matches("- message m-").count(), text.contains("more wait")));
+    }
+    assert_eq!(seen, [(3, true), (2, false)]);
+}
+
+/// Story: a claim to a file kept nobody from writing into it.
+#[test]
+fn a_file_that_another_agent_leases_is_kept_from_an_agent_that_would_change_it() {
+    let place = Place::new().with("FACTLOG_AGENT", "worker-1");
+    place.run_words(&["lease", "acquire", "src/**", "--as", "planner", "--reason", "a release"]).ok();
+    let edit = |path: &str| json!({"tool_name": "Edit", "tool_input": {"file_path": path}});
+    let denied = answer(&place, "PreToolUse", &edit("/home/ada/site/src/a.rs"));
+    assert_eq!(denied["permissionDecision"], "deny");
+    let reason = denied["permissionDecisionReason"].as_str().unwrap();
+    assert!(
+        reason.contains("src/a.rs is leased by planner until 2") && reason.contains("a release"),
+        "{reason}"
+    );
+    assert_eq!(answer(&place, "PreToolUse", &edit("/home/ada/site/docs/a.md")), Value::Null);
+    let read = json!({"tool_name": "Read", "tool_input": {"file_path": "/home/ada/site/src/a.rs"}});
+    assert_eq!(answer(&place, "PreToolUse", &read), Value::Null, "looking is free");
+    let own = Place::new().with("FACTLOG_AGENT", "planner");
+    own.run_words(&["lease", "acquire", "src/**", "--as", "planner"]).ok();
+    assert_eq!(
+        answer(&own, "PreToolUse", &edit("/home/ada/site/src/a.rs")),
+        Value::Null,
+        "its own are its own"
+    );
+}

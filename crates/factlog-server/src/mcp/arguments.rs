@@ -4,6 +4,7 @@
 #![allow(clippy::doc_markdown)]
 
 use factlog::Priority;
+use factlog_agents::projections::Vote;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -148,9 +149,67 @@ pub(super) struct State {
     pub(super) message_id: Option<String>,
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LeaseAcquire {
+    /// What you want for yourself: paths as you would write them here, or names; * within a folder, ** across folders.
+    pub(super) resources: Vec<String>,
+    /// Seconds that you want it; 300 when left out.
+    pub(super) ttl_s: Option<u64>,
+    /// What for: others are told.
+    pub(super) reason: Option<String>,
+    /// Seconds to wait where another agent has it; 0 when left out, 300 at the most.
+    pub(super) wait_s: Option<u64>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LeaseRelease {
+    /// The token that lease_acquire answered with.
+    pub(super) token: u64,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MemoryGet {
+    /// Where it is: KEY, or NAMESPACE/KEY.
+    pub(super) path: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MemoryPut {
+    /// Where to keep it: KEY, or NAMESPACE/KEY.
+    pub(super) path: String,
+    /// What to keep: any JSON.
+    pub(super) value: Value,
+    /// Only if it is at this version; 0: only if it is not there.
+    pub(super) expect: Option<u64>,
+    /// Words to find it by.
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
+    /// Seconds that it is kept; for ever when left out.
+    pub(super) ttl_s: Option<u64>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ballot {
+    /// The swarm.
+    pub(super) swarm: String,
+    /// The question.
+    pub(super) consensus_id: String,
+    /// approve, reject or abstain.
+    #[schemars(with = "String")]
+    pub(super) vote: Vote,
+    /// Why.
+    pub(super) reason: Option<String>,
+}
+
 /// The JSON Schema of a tool's arguments.
 pub(super) fn schema<T: JsonSchema>() -> Map<String, Value> {
-    let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings =
+        schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     let schema = schema.as_object_mut().map(std::mem::take).unwrap_or_default();
     schema.into_iter().filter(|(name, _)| name != "$schema" && name != "title").collect()

@@ -22,6 +22,8 @@ pub(super) struct Mail {
     /// What was read and is not done with, by the message's id.
     read: Mutex<HashMap<String, Delivery>>,
     inboxes: tokio::sync::Mutex<Vec<String>>,
+    /// Something that was on its way is recorded.
+    recorded: tokio::sync::Notify,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -37,6 +39,7 @@ impl Mail {
             on_the_way: Mutex::default(),
             read: Mutex::default(),
             inboxes: tokio::sync::Mutex::default(),
+            recorded: tokio::sync::Notify::new(),
         }
     }
 
@@ -68,7 +71,13 @@ impl Mail {
                 taken.extend(self.bus().take(&inbox, self.me.taker(), left, VISIBILITY).await?);
             }
         }
-        Ok(taken)
+        // What was handed to this run already, and could not be recorded as read, is recorded now.
+        let (again, new): (Vec<Delivery>, Vec<Delivery>) = {
+            let read = lock(&self.read);
+            taken.into_iter().partition(|delivery| read.contains_key(&delivery.item.message_id))
+        };
+        self.me.has_read(&again).await?;
+        Ok(new)
     }
 
     /// How many messages could be taken.
@@ -76,8 +85,7 @@ impl Mail {
         let mut waiting = 0;
         for inbox in self.inboxes().await? {
             let now = factlog::Timestamp::now();
-            waiting +=
-                self.bus().inbox(&inbox, |state| state.available(self.me.taker(), now).len()).await?;
+            waiting += self.bus().inbox(&inbox, |state| state.available(self.me.taker(), now).len()).await?;
         }
         Ok(waiting)
     }
@@ -91,22 +99,38 @@ impl Mail {
 
     /// The answer to a call was written, or could not be: what it handed out was read, or waits again.
     pub(super) async fn written(&self, call: &RequestId, is_written: bool) {
-        let Some(deliveries) = lock(&self.on_the_way).remove(call) else { return };
+        let Some(deliveries) = lock(&self.on_the_way).get(call).cloned() else { return };
         let told = if is_written {
-            let told = self.me.has_read(&deliveries).await;
-            let mut read = lock(&self.read);
-            for delivery in deliveries {
-                if read.len() < READ_MAX {
-                    read.insert(delivery.item.message_id.clone(), delivery);
-                }
-            }
-            told
+            self.remember(&deliveries);
+            self.me.has_read(&deliveries).await
         } else {
             self.give_back(&deliveries).await
         };
         if let Err(error) = told {
-            // It is not handed to this run again: the offer stands until its time is over, and is another run's then.
+            // It is not handed to this run again: once its offer is over, it is said again that it was read.
             tracing::warn!(%error, agent = self.me.id(), "what was handed out was not recorded as read");
+        }
+        lock(&self.on_the_way).remove(call);
+        self.recorded.notify_waiters();
+    }
+
+    fn remember(&self, deliveries: &[Delivery]) {
+        let mut read = lock(&self.read);
+        let room = READ_MAX.saturating_sub(read.len());
+        for delivery in deliveries.iter().take(room) {
+            read.insert(delivery.item.message_id.clone(), delivery.clone());
+        }
+    }
+
+    /// Waits until it is recorded that a message was read: what comes of it must come after that.
+    async fn is_recorded(&self, message_id: &str) {
+        loop {
+            let recorded = self.recorded.notified();
+            let is_its = |delivery: &Delivery| delivery.item.message_id == message_id;
+            if !lock(&self.on_the_way).values().flatten().any(is_its) {
+                return;
+            }
+            recorded.await;
         }
     }
 
@@ -121,12 +145,15 @@ impl Mail {
 
     /// A message that was read and is not done with: of this run, or as it stands in one of the inboxes.
     pub(super) async fn find(&self, message_id: &str) -> Result<Delivery> {
+        self.is_recorded(message_id).await;
         if let Some(delivery) = lock(&self.read).get(message_id) {
             return Ok(delivery.clone());
         }
         for inbox in self.inboxes().await? {
             let waiting = self.bus().peek(&inbox).await?;
-            if let Some(delivery) = waiting.into_iter().find(|delivery| delivery.item.message_id == message_id) {
+            if let Some(delivery) =
+                waiting.into_iter().find(|delivery| delivery.item.message_id == message_id)
+            {
                 return Ok(delivery);
             }
         }
@@ -157,7 +184,8 @@ impl Mail {
 
     /// Gives back what was on its way, and says that the agent has ended.
     pub(super) async fn end(&self) -> Result<()> {
-        let unwritten: Vec<Delivery> = lock(&self.on_the_way).drain().flat_map(|(_, deliveries)| deliveries).collect();
+        let unwritten: Vec<Delivery> =
+            lock(&self.on_the_way).drain().flat_map(|(_, deliveries)| deliveries).collect();
         self.give_back(&unwritten).await?;
         let presence = lock(&self.presence).take();
         match presence {

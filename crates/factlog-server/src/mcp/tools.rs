@@ -12,8 +12,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-use super::arguments::{Ack, Ask, Broadcast, Events, Fetch, Respond, Send, State, WaitFor, schema};
+use super::arguments::{
+    Ack, Ask, Ballot, Broadcast, Events, Fetch, LeaseAcquire, LeaseRelease, MemoryGet, MemoryPut, Respond,
+    Send, State, WaitFor, schema,
+};
 use super::mail::{Mail, WAIT_MAX};
+use super::shared;
 
 /// Messages in one answer, where nothing else is said.
 const FETCH: usize = 10;
@@ -71,6 +75,27 @@ pub(super) const TOOLS: &[ToolOf] = &[
         schema: schema::<WaitFor>,
     },
     ToolOf {
+        name: "lease_acquire",
+        about: "Take files or other resources for yourself until a time. Refused where another agent has them: it says who, and until when.",
+        schema: schema::<LeaseAcquire>,
+    },
+    ToolOf { name: "lease_release", about: "Give a lease back.", schema: schema::<LeaseRelease> },
+    ToolOf {
+        name: "memory_get",
+        about: "Read a value that agents share, with its version.",
+        schema: schema::<MemoryGet>,
+    },
+    ToolOf {
+        name: "memory_put",
+        about: "Keep a value for other agents. With `expect` only if nobody has changed it since you read it.",
+        schema: schema::<MemoryPut>,
+    },
+    ToolOf {
+        name: "vote",
+        about: "Vote on a question of a swarm that you belong to.",
+        schema: schema::<Ballot>,
+    },
+    ToolOf {
         name: "events",
         about: "Read events of the log: the newest, or on from a position.",
         schema: schema::<Events>,
@@ -93,6 +118,11 @@ pub(super) async fn call(mail: &Mail, name: &str, arguments: Value, id: &Request
         "inbox_ack" => ack(mail, read(arguments)?).await,
         "wait_for" => wait_for(mail, read(arguments)?).await,
         "events" => events(mail, read(arguments)?).await,
+        "lease_acquire" => shared::lease_acquire(mail, read(arguments)?).await,
+        "lease_release" => shared::lease_release(mail, read(arguments)?).await,
+        "memory_get" => shared::memory_get(mail, read(arguments)?).await,
+        "memory_put" => shared::memory_put(mail, read(arguments)?).await,
+        "vote" => shared::vote(mail, read(arguments)?).await,
         "state" => state(mail, read(arguments)?).await,
         _ => Err(Error::not_found(format!("there is no tool {name}"))),
     }
@@ -102,7 +132,7 @@ fn read<T: DeserializeOwned>(arguments: Value) -> Result<T> {
     serde_json::from_value(arguments).map_err(|cause| Error::invalid(format!("the arguments: {cause}")))
 }
 
-fn seconds(asked: Option<u64>, usual: Duration) -> Duration {
+pub(super) fn seconds(asked: Option<u64>, usual: Duration) -> Duration {
     asked.map_or(usual, Duration::from_secs).min(WAIT_MAX)
 }
 
@@ -217,7 +247,10 @@ async fn ack(mail: &Mail, args: Ack) -> Result<Value> {
         let delivery = match mail.find(id).await {
             // Said twice is said once.
             Err(error) if error.kind() == factlog::ErrorKind::NotFound && args.error.is_none() => {
-                mail.bus().ack(mail.me().id(), mail.me().id(), std::slice::from_ref(id)).await.map_err(|_| error)?;
+                mail.bus()
+                    .ack(mail.me().id(), mail.me().id(), std::slice::from_ref(id))
+                    .await
+                    .map_err(|_| error)?;
                 done.push(id);
                 continue;
             }
@@ -316,8 +349,14 @@ async fn state(mail: &Mail, args: State) -> Result<Value> {
         shown.collect::<Vec<_>>()
     });
     let agents = agents.await?;
-    let newest = mail.me().log().newest().await?;
-    Ok(json!({"me": mail.me().id(), "mail": mail.waiting().await?, "agents": agents, "newest": newest}))
+    let leases = mail.bus().leases(None).await?;
+    Ok(json!({
+        "me": mail.me().id(),
+        "mail": mail.waiting().await?,
+        "agents": agents,
+        "leases": leases,
+        "newest": mail.me().log().newest().await?,
+    }))
 }
 
 async fn task(log: &EventLog, id: &str) -> Result<Value> {
