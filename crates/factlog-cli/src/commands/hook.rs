@@ -101,7 +101,7 @@ fn record(args: &HookArgs, store: Option<&str>, state: &State) -> Result<()> {
     let mut event = hook::event(agent, &payload, redactor.as_ref())?;
     event.traceparent = std::env::var("TRACEPARENT").ok().and_then(|parent| parent.parse().ok());
     let url = settings.as_ref().map_or_else(|_| String::new(), Settings::bare_url);
-    let appended = settings.and_then(|settings| append(settings.url(), event.clone(), state));
+    let appended = settings.and_then(|settings| append(settings.url(), &event, state));
     appended.map_err(|error| keep(state, &url, event, &error))
 }
 
@@ -144,7 +144,7 @@ fn keep(state: &State, url: &str, mut event: NewEvent, error: &Error) -> Error {
     Error::unavailable(format!("{} {}: {error}; {kept}", event.event_type, event.stream))
 }
 
-fn append(url: &str, event: NewEvent, state: &State) -> Result<()> {
+fn append(url: &str, event: &NewEvent, state: &State) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -167,7 +167,7 @@ fn append(url: &str, event: NewEvent, state: &State) -> Result<()> {
         };
         log.append(event.clone()).await?;
         // The event is recorded, whatever becomes of the answer.
-        if let Err(error) = reach::answer(&log, &event).await {
+        if let Err(error) = reach::answer(&log, event).await {
             state.log(&format!("what waits for the agent: {error}"));
         }
         log.close().await

@@ -163,7 +163,7 @@ fn projections_are_listed_shown_and_built_anew() {
     let place = fleet();
     let before = place.json("projections show agents");
     let list = place.json("projections list --format json");
-    assert_eq!(ids(&list, "name").len(), 11);
+    assert_eq!(ids(&list, "name").len(), 10);
     assert_eq!(
         (&list[0]["name"], &list[0]["position"], &list[0]["behind"]),
         (&json!("agents"), &json!(13), &json!(0))

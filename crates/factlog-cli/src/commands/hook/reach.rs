@@ -168,10 +168,10 @@ fn context(inbox: &str, taken: &[Delivery], more: usize) -> String {
         }
     }
     if more > 0 {
-        text.push_str(&format!("+{more} more wait.\n"));
+        text = text + "+" + &more.to_string() + " more wait.\n";
     }
-    text.push_str(&format!("When you are done with one: `factlog ack {inbox} ID`; a request: `factlog respond --from {inbox} ID JSON`."));
-    text
+    let how = format!("`factlog ack {inbox} ID`; a request: `factlog respond --from {inbox} ID JSON`.");
+    text + "When you are done with one: " + &how
 }
 
 /// Keeps an agent from changing a file that another has for itself.
