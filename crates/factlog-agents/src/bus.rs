@@ -4,6 +4,7 @@
 //! process, or the same one after a crash, knows the same. Something is true once it is stored, for everyone at once.
 
 mod address;
+mod condition;
 mod directory;
 pub mod glob;
 mod held;
@@ -13,6 +14,7 @@ mod message;
 mod request;
 mod send;
 mod status;
+mod subscription;
 mod take;
 mod swarm;
 mod proposal;
@@ -30,6 +32,7 @@ use factlog::EventLog;
 use tokio::sync::Mutex;
 
 pub use self::address::{Address, To};
+pub use self::condition::Condition;
 pub use self::coordination::{CoordinationPlan, CoordinationStep};
 pub use self::directory::{Directory, Registered};
 pub use self::inbox::{DeadLetter, Finished, Inbox, Taker};
@@ -41,6 +44,9 @@ pub use self::proposal::Proposal;
 pub use self::request::{Answer, Exchange, REQUEST_TIMEOUT, REQUEST_TIMEOUT_MAX, Request, RequestError};
 pub use self::send::{ALIKE_MAX, ALIKE_WINDOW, INBOX_MESSAGES_MAX, QUEUE_MESSAGES_MAX, RECIPIENTS_MAX, Sent};
 pub use self::status::{MessageStatus, RecipientStatus};
+pub use self::subscription::{
+    HANDLE_ATTEMPTS_MAX, HANDLE_PAUSE, HandlerError, Subscribing, Subscription, SubscriptionStatistics,
+};
 pub use self::swarm::SwarmPlan;
 pub use self::take::{ACK_WAIT, Delivery, IN_HAND_MAX, RETRY_PAUSE, RETRY_PAUSE_MAX, VISIBILITY};
 pub use crate::projections::{Access, LEASE_TTL_MAX, Lease};
@@ -50,6 +56,7 @@ pub(crate) use self::take::{Room, nacking};
 
 use self::held::HeldStates;
 use self::memory::HeldMemories;
+use self::subscription::Turns;
 use self::whole::Whole;
 use crate::projections::{Coordinations, Leases, Memories, Swarms};
 
@@ -64,6 +71,7 @@ struct Inner {
     log: EventLog,
     directory: Mutex<Whole<Directory>>,
     inboxes: HeldStates<Inbox>,
+    turns: Turns,
     swarms: HeldStates<Swarms>,
     coordinations: HeldStates<Coordinations>,
     leases: HeldStates<Leases>,
@@ -78,6 +86,7 @@ impl Bus {
         Self(Arc::new(Inner {
             directory: Mutex::default(),
             inboxes: HeldStates::default(),
+            turns: Turns::default(),
             swarms: HeldStates::default(),
             coordinations: HeldStates::default(),
             leases: HeldStates::default(),

@@ -12,6 +12,7 @@ mod swarm;
 mod session;
 mod worktree;
 mod message;
+mod subscription;
 mod inbox;
 mod lease;
 mod coordination;
@@ -44,6 +45,7 @@ pub use payload::{EventPayload, Origin, stream_of};
 pub use read::{FieldValue, IntoField};
 pub use session::*;
 pub use strict::{camel, check};
+pub use subscription::*;
 pub use swarm::*;
 pub use system::*;
 pub use task::*;
@@ -155,7 +157,7 @@ types! {
     MessageCancelled,
     InboxQueued, InboxOffered, InboxRenewed, InboxDelivered, InboxAcked, InboxNacked, InboxReleased, InboxExpired,
     InboxDead, InboxReplayed,
-    LeaseAcquired, LeaseRenewed, LeaseReleased, LeaseExpired,
+    LeaseAcquired, LeaseRenewed, LeaseReleased, LeaseExpired, SubscriptionParked,
     CoordinationRequest, CoordinationAccepted, CoordinationRejected, CoordinationUpdate, CoordinationComplete,
     DeploymentStarted, DeploymentCompleted, DeploymentFailed,
     SystemEvent, SystemCustom, SystemAlert, SystemError, SystemWarning, SystemInfo,
