@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod fuzz;
+mod mcp_sdk;
 mod readme;
 mod servers;
 mod step;

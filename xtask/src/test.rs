@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{check, readme, servers::Servers, step};
+use crate::{check, mcp_sdk, readme, servers::Servers, step};
 
 /// What every build of the tests asks of cargo, so that one build serves all the steps.
 const EVERYTHING: [&str; 3] = ["--workspace", "--all-features", "--locked"];
@@ -36,10 +36,12 @@ fn kept_inputs() -> Result<()> {
 
 /// The test runner: cargo-nextest where it is installed, `cargo test` elsewhere.
 fn runner(servers: &Servers, passed_on: &[&str]) -> Result<()> {
+    let sdk = mcp_sdk::provide()?;
     let mut command = if step::cargo_has("nextest") {
         step::cargo(["nextest", "run", "--no-fail-fast"])
     } else {
         step::cargo(["test", "--tests", "--no-fail-fast"])
     };
+    command.envs(sdk.map(|folder| (mcp_sdk::VARIABLE, folder)));
     step::closing("tests", command.args(EVERYTHING).args(passed_on).envs(servers.variables()))
 }

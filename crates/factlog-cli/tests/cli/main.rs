@@ -21,6 +21,7 @@ mod hook;
 mod hooks;
 mod import;
 mod lease;
+mod mcp;
 mod memory;
 mod pipes;
 mod postgres;
