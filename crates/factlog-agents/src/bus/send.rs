@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::directory::membership;
 use super::message::{Body, Message};
-use super::{Bus, Kind};
+use super::{Bus, Directory, Kind};
 use crate::stream_of;
 use crate::vocabulary::{InboxDead, Payload};
 
@@ -86,6 +86,10 @@ impl Bus {
     }
 
     async fn recipients(&self, message: &Message) -> Result<(BTreeSet<String>, Position)> {
+        // Who is named by an id is meant, whoever has registered.
+        if !message.to.is_wide() {
+            return Ok((message.to.recipients(&Directory::default(), &message.from), Position::START));
+        }
         let from = &message.from;
         let (recipients, as_of) =
             self.directory(|directory, as_of| (message.to.recipients(directory, from), as_of)).await?;
