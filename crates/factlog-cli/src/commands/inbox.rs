@@ -25,6 +25,16 @@ const COLUMNS: &[Column] = &[
     Column::text("SAYS", "data"),
 ];
 
+const RECIPIENTS: &[Column] = &[
+    Column::text("AT", "inbox"),
+    Column::text("STATE", "state"),
+    Column::number("OFFERED", "attempts"),
+    Column::text("WITH", "agent"),
+    Column::time("UNTIL (UTC)", "until"),
+    Column::time("SINCE (UTC)", "at"),
+    Column::text("WHY", "reason"),
+];
+
 pub(crate) async fn inbox(context: &Context, args: &InboxArgs) -> Outcome {
     if args.watch {
         return watch(context, args).await;
@@ -148,6 +158,15 @@ pub(crate) async fn message(context: &Context, args: &MessageArgs) -> Outcome {
     let format = context.format("message", &[Format::Table, Format::Json, Format::Jsonl])?;
     let log = context.open().await?;
     let status = Bus::new(log.clone()).message(&args.message_id).await?;
-    thing(&serde_json::to_value(&status)?, format)?;
+    let mut shown = serde_json::to_value(&status)?;
+    if format == Format::Table {
+        // Where it stands is what is asked: a table of its own.
+        let recipients = shown.as_object_mut().and_then(|fields| fields.remove("recipients"));
+        let rows = recipients.and_then(|rows| rows.as_array().cloned()).unwrap_or_default();
+        thing(&shown, format)?;
+        Listing::of_things(RECIPIENTS, rows, format).print(format)?;
+    } else {
+        thing(&shown, format)?;
+    }
     Ok(log.close().await?)
 }

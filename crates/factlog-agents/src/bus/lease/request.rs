@@ -108,7 +108,7 @@ impl Refused {
             count => format!(", and {} more leases are in the way", count - 1),
         };
         Error::conflict(format!("{what} is held by {}{more}", holder(lease))).with_hint(format!(
-            "wait until then (`--wait`, `acquire_within`), ask {} to release it, or take something else",
+            "wait until then (`--wait`, `lease_acquire_within`), ask {} to release it, or take something else",
             lease.agent_id
         ))
     }
