@@ -41,9 +41,10 @@ impl Lanes {
             self.at_work.values().filter(|delivery| kinds.contains(&delivery.item.kind)).count()
         };
         let waiting: usize = self.waiting.values().map(VecDeque::len).sum();
+        let words = MESSAGES_IN_HAND_MAX.saturating_sub(at_work(&[Kind::Message, Kind::Broadcast]) + waiting);
         Room {
-            messages: MESSAGES_IN_HAND_MAX
-                .saturating_sub(at_work(&[Kind::Message, Kind::Broadcast]) + waiting),
+            messages: words,
+            broadcasts: words,
             requests: REQUESTS_AT_ONCE_MAX.saturating_sub(at_work(&[Kind::Request])),
             tasks: capacity.saturating_sub(at_work(&[Kind::Task])),
             responses: 0,

@@ -209,6 +209,10 @@ impl Run {
         }
         if self.handlers.message.is_none() && self.handlers.broadcast.is_none() {
             room.messages = 0;
+            // What is said to all must not fill the inbox of one that only answers or works: it is done with it at once.
+            if self.handlers.requests.is_empty() && self.handlers.task.is_none() {
+                room.broadcasts = 0;
+            }
         }
         if self.handlers.requests.is_empty() {
             room.requests = 0;

@@ -60,8 +60,16 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 async fn read(me: Me, handlers: &Handlers, delivery: &Delivery) -> End {
-    let handler = if delivery.item.kind == Kind::Broadcast { &handlers.broadcast } else { &handlers.message };
-    let Some(handler) = handler else { return End::Failed("the agent reads no messages".to_owned()) };
+    let is_broadcast = delivery.item.kind == Kind::Broadcast;
+    let handler = if is_broadcast { &handlers.broadcast } else { &handlers.message };
+    let Some(handler) = handler else {
+        // What is said to all is of no use to some; they are done with it, and what comes behind it need not wait.
+        return if is_broadcast {
+            End::Handled
+        } else {
+            End::Failed("the agent reads no messages".to_owned())
+        };
+    };
     let handled = std::panic::AssertUnwindSafe(handler(me, GivenMessage::of(delivery))).catch_unwind().await;
     match handled {
         Ok(Ok(())) => End::Handled,

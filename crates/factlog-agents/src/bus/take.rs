@@ -31,6 +31,7 @@ pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
     pub(crate) messages: usize,
+    pub(crate) broadcasts: usize,
     pub(crate) requests: usize,
     pub(crate) tasks: usize,
     pub(crate) responses: usize,
@@ -41,7 +42,8 @@ impl Room {
     /// Whether there is room for one more of a kind, which it takes then.
     fn admits(&mut self, kind: Kind) -> bool {
         let left = match kind {
-            Kind::Message | Kind::Broadcast => &mut self.messages,
+            Kind::Message => &mut self.messages,
+            Kind::Broadcast => &mut self.broadcasts,
             Kind::Request => &mut self.requests,
             Kind::Task => &mut self.tasks,
             Kind::Response => &mut self.responses,
@@ -132,8 +134,15 @@ impl Bus {
         limit: usize,
         visibility: Duration,
     ) -> Result<Vec<Delivery>> {
-        let room = Room { messages: limit, requests: limit, tasks: limit, responses: limit, all: limit };
-        Ok(self.take_what_fits(inbox, taker, room, visibility).await?.deliveries)
+        let of_each = Room {
+            messages: limit,
+            broadcasts: limit,
+            requests: limit,
+            tasks: limit,
+            responses: limit,
+            all: limit,
+        };
+        Ok(self.take_what_fits(inbox, taker, of_each, visibility).await?.deliveries)
     }
 
     /// The same, as far as there is room for each kind; with the time when the next message can be taken that cannot yet.

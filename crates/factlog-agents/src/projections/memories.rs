@@ -117,7 +117,7 @@ pub struct Memories {
 
 impl Projection for Memories {
     const NAME: &'static str = "memories";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
 
     fn filter() -> Filter {
         filter_of(&["memory"], &groups::TYPES)

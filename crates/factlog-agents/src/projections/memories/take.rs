@@ -2,7 +2,7 @@
 
 use factlog::{Event, Timestamp};
 
-use super::access::Access;
+use super::access::{Access, is_from_elsewhere};
 use super::groups::Groups;
 use super::{Memory, MemoryStatus};
 use crate::projections::{later, set, speaker, when};
@@ -108,7 +108,12 @@ impl Memory {
             self.give_up();
         }
         if self.owner.is_none() {
-            self.owner = speaker(event);
+            // Whoever speaks here owns, whatever its name; of other systems only those are taken for agents that are.
+            self.owner = if is_from_elsewhere(event) {
+                speaker(event)
+            } else {
+                event.source.as_ref().map(ToString::to_string)
+            };
         }
     }
 

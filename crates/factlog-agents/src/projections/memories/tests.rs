@@ -35,6 +35,21 @@ fn stored(by: &str) -> NewEvent {
     said(by, MemoryStored::new("k").value(json!(by)))
 }
 
+/// Story: what an agent called `coordinator` stored was nobody's, and everybody could write over it.
+#[test]
+fn whoever_stores_first_owns_whatever_its_name() {
+    for name in ["coordinator", "swarm", "system", "log", "agent-1"] {
+        let memories = folded([stored(name), stored("other")]);
+        let memory = memories.get("k").unwrap();
+        assert_eq!((memory.owner.as_deref(), memory.refused), (Some(name), 1));
+        assert_eq!(memories.access_of("other", memory, second(9)), Access::Read, "{name}");
+    }
+    // What comes from a system that knew no owners is nobody's, where its source is none of its agents.
+    let mut taken_over = stored("swarm");
+    taken_over.note("sourceId", "memory-1").unwrap();
+    assert_eq!(folded([taken_over]).get("k").unwrap().owner, None);
+}
+
 #[test]
 fn a_writer_cannot_make_itself_the_owner() {
     let share = || said("owner", MemoryShared::new("k").shared_with(["w"]).access_level("write"));
