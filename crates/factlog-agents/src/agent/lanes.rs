@@ -52,6 +52,12 @@ impl Lanes {
         }
     }
 
+    /// Whether it is in hand already.
+    pub(super) fn has(&self, delivery: &Delivery) -> bool {
+        let key = key_of(delivery);
+        self.at_work.contains_key(&key) || self.waiting.values().flatten().any(|other| key_of(other) == key)
+    }
+
     /// Takes something in hand, and gives it back if it can be begun with at once.
     pub(super) fn begin(&mut self, delivery: Delivery) -> Option<Delivery> {
         if let Some(lane) = lane_of(&delivery) {

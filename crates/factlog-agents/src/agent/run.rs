@@ -1,10 +1,10 @@
 //! The loop of an agent at work: it wakes when something comes, ends or is due, and takes what it has room for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use factlog::{Error, ErrorKind, Event, Filter, Following, Position, Result, Timestamp};
+use factlog::{Error, ErrorKind, Event, Filter, Following, NewEvent, Position, Result, Timestamp};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,14 +15,14 @@ use super::handler::{Handlers, OnEvent};
 use super::intake;
 use super::lanes::Lanes;
 use super::life::{self, Registration};
-use super::work::{Done, End, settled, work};
+use super::work::{Done, End, given_back, settled, work};
 use super::{Me, Stop};
 use crate::bus::{Delivery, Room};
 use crate::stream_of;
 use crate::vocabulary::{Payload, SystemError};
 
 /// The pause after the store could not be reached.
-const AWAY_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const AWAY_PAUSE: Duration = Duration::from_millis(500);
 /// How many things that have ended are told of at once.
 const SETTLED_AT_ONCE_MAX: usize = 200;
 
@@ -45,6 +45,8 @@ pub(super) struct Run {
     working: JoinSet<Done>,
     listening: JoinSet<()>,
     deliveries: HashMap<super::lanes::Key, Delivery>,
+    /// What came of things and could not be recorded yet, batch by batch. Nothing more is taken before it is.
+    untold: VecDeque<Vec<NewEvent>>,
     renew_at: Instant,
     beat_at: Instant,
 }
@@ -74,6 +76,7 @@ impl Run {
             working: JoinSet::new(),
             listening: JoinSet::new(),
             deliveries: HashMap::new(),
+            untold: VecDeque::new(),
             renew_at: Instant::now() + builder.visibility / 3,
             beat_at: Instant::now() + builder.heartbeat,
         };
@@ -127,6 +130,9 @@ impl Run {
 
     /// One turn: take what there is room for, and wait until something happens.
     async fn turn(&mut self) -> Result<Option<Stop>> {
+        self.tell().await?;
+        // However much there is to do, and however long it slept: first it keeps what it has in hand.
+        self.keep().await?;
         self.take().await?;
         let due = self.due();
         tokio::select! {
@@ -193,6 +199,10 @@ impl Run {
             let taken = taken.inspect_err(|_| _ = self.stirred.insert(inbox.clone()))?;
             self.inboxes.insert(inbox, taken.due);
             for delivery in taken.deliveries {
+                // It was offered again because this run was silent for too long, and is still in its hands.
+                if self.lanes.has(&delivery) {
+                    continue;
+                }
                 if let Some(delivery) = self.lanes.begin(delivery) {
                     self.begin_with(delivery);
                 }
@@ -256,11 +266,24 @@ impl Run {
         }
         // There is room again, for whatever waits in any of them.
         self.stirred.extend(self.inboxes.keys().cloned());
-        let events = settled(&self.me, handled, failed)?;
+        let mut events = settled(&self.me, handled, failed)?;
+        events.extend(given_back(&self.me, given_up, "an earlier message of the same sender comes first")?);
         if !events.is_empty() {
-            self.me.log().append(events).await?;
+            self.untold.push_back(events);
         }
-        give_back(&self.me, given_up, "an earlier message of the same sender comes first").await
+        self.tell().await
+    }
+
+    /// Records what came of things. What cannot be recorded now is kept: else it would all be done again.
+    async fn tell(&mut self) -> Result<()> {
+        while let Some(events) = self.untold.front() {
+            match self.me.log().append(events.clone()).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                told => _ = told?,
+            }
+            self.untold.pop_front();
+        }
+        Ok(())
     }
 
     /// Keeps what it has in hand, and says that it is there.
@@ -283,21 +306,24 @@ impl Run {
 
     /// Finishes what it is at, gives back the rest, and says that it has ended.
     async fn stop(mut self, stop: &Stop) -> Result<()> {
-        let waiting = self.lanes.give_up_waiting();
-        give_back(&self.me, waiting, "the agent stops").await?;
+        let waiting = given_back(&self.me, self.lanes.give_up_waiting(), "the agent stops")?;
+        if !waiting.is_empty() {
+            self.untold.push_back(waiting);
+        }
         let end = Instant::now() + stop.grace;
-        let mut graceful = true;
-        while !self.lanes.is_idle() {
-            let renew_at = self.renew_at;
-            tokio::select! {
-                Some(done) = self.working.join_next() => self.settle(done.ok()).await?,
-                () = tokio::time::sleep_until(end) => {
-                    graceful = false;
+        loop {
+            match self.finish(end).await {
+                // There is time left for the store to come back.
+                Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() < end => {
+                    tokio::time::sleep(AWAY_PAUSE.min(end - Instant::now())).await;
+                }
+                finished => {
+                    finished?;
                     break;
                 }
-                () = tokio::time::sleep_until(renew_at) => self.keep().await?,
             }
         }
+        let graceful = self.lanes.is_idle();
         self.working.abort_all();
         self.listening.abort_all();
         for (inbox, ids) in self.lanes.ids() {
@@ -305,18 +331,20 @@ impl Run {
         }
         life::end(&self.me, &stop.reason, graceful).await
     }
-}
 
-/// Gives messages back that were not begun with.
-async fn give_back(me: &Me, deliveries: Vec<Delivery>, reason: &str) -> Result<()> {
-    let mut by_inbox: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for delivery in deliveries {
-        by_inbox.entry(delivery.inbox_id).or_default().push(delivery.item.message_id);
+    /// Finishes what it is at, and says what came of it, until all is done or the time is over.
+    async fn finish(&mut self, end: Instant) -> Result<()> {
+        self.tell().await?;
+        while !self.lanes.is_idle() {
+            let renew_at = self.renew_at;
+            tokio::select! {
+                Some(done) = self.working.join_next() => self.settle(done.ok()).await?,
+                () = tokio::time::sleep_until(end) => break,
+                () = tokio::time::sleep_until(renew_at) => self.keep().await?,
+            }
+        }
+        Ok(())
     }
-    for (inbox, ids) in by_inbox {
-        me.bus().release(&inbox, me.taker(), &ids, reason).await?;
-    }
-    Ok(())
 }
 
 /// Puts what others record for the agent into its inbox, from where it has stopped the last time.

@@ -1,6 +1,6 @@
 //! What an agent does with one thing that it was given: it calls the handler, and says what came of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use factlog::{ErrorKind, EventId, Json, NewEvent, Result, TypedEvent};
 use futures_util::FutureExt;
@@ -10,10 +10,11 @@ use super::handler::{
     Failed, GivenMessage, GivenRequest, GivenTask, Handlers, INTERNAL_ERROR, TaskError, ThenTask,
 };
 use super::lanes::Key;
+use super::run::AWAY_PAUSE;
 use crate::bus::{Delivery, Kind, RequestError, nacking};
 use crate::vocabulary::{
-    InboxAcked, InboxDead, InboxDelivered, InboxNacked, TaskAccepted, TaskCompleted, TaskFailed,
-    TaskRejected, TaskStarted,
+    InboxAcked, InboxDead, InboxDelivered, InboxNacked, InboxReleased, TaskAccepted, TaskCompleted,
+    TaskFailed, TaskRejected, TaskStarted,
 };
 
 /// What came of one thing.
@@ -70,7 +71,9 @@ async fn read(me: Me, handlers: &Handlers, delivery: &Delivery) -> End {
             End::Failed("the agent reads no messages".to_owned())
         };
     };
-    let handled = std::panic::AssertUnwindSafe(handler(me, GivenMessage::of(delivery))).catch_unwind().await;
+    // A handler may also panic before it gives anything to wait for.
+    let handled = async { handler(me, GivenMessage::of(delivery)).await };
+    let handled = std::panic::AssertUnwindSafe(handled).catch_unwind().await;
     match handled {
         Ok(Ok(())) => End::Handled,
         Ok(Err(Failed { error })) => End::Failed(error.message),
@@ -85,22 +88,36 @@ async fn answer(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()>
     let outcome = match handler {
         None => Err(Failed::new("UNKNOWN_METHOD", format!("{} does not answer to {method}", me.id()))),
         Some(handler) => {
-            let answered = std::panic::AssertUnwindSafe(handler(me.clone(), asked)).catch_unwind().await;
+            let answered = async { handler(me.clone(), asked).await };
+            let answered = std::panic::AssertUnwindSafe(answered).catch_unwind().await;
             answered.unwrap_or_else(|panic| Err(Failed::new(INTERNAL_ERROR, panicked(&*panic))))
         }
     };
     let outcome: std::result::Result<Json, RequestError> = outcome.map_err(|failed| failed.error);
-    me.bus().respond(delivery, me.id(), outcome).await.map(drop)
+    loop {
+        match me.bus().respond(delivery, me.id(), outcome.clone()).await {
+            // It was answered once, and is not to be answered anew because the store was away.
+            Err(error) if error.kind() == ErrorKind::Unavailable => tokio::time::sleep(AWAY_PAUSE).await,
+            told => return told.map(drop),
+        }
+    }
 }
 
 async fn do_task(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()> {
     let Some(handler) = &handlers.task else { return Ok(()) };
     begin_task(me, delivery).await?;
     let began = std::time::Instant::now();
-    let done =
-        std::panic::AssertUnwindSafe(handler(me.clone(), GivenTask::of(delivery))).catch_unwind().await;
+    let done = async { handler(me.clone(), GivenTask::of(delivery)).await };
+    let done = std::panic::AssertUnwindSafe(done).catch_unwind().await;
     let done = done.unwrap_or_else(|panic| Err(TaskError::retry(panicked(&*panic))));
-    end_task(me, delivery, done, u64::try_from(began.elapsed().as_millis()).ok()).await
+    let events = ending(me, delivery, done, u64::try_from(began.elapsed().as_millis()).ok())?;
+    loop {
+        match tell_end(me, delivery, &events).await {
+            // It was done once, and is not to be done again because the store was away.
+            Err(error) if error.kind() == ErrorKind::Unavailable => tokio::time::sleep(AWAY_PAUSE).await,
+            told => return told,
+        }
+    }
 }
 
 /// Says that the agent has accepted a task, and begins with it.
@@ -121,20 +138,36 @@ pub(super) async fn end_task(
     done: std::result::Result<Json, TaskError>,
     duration_ms: Option<u64>,
 ) -> Result<()> {
+    let events = ending(me, delivery, done, duration_ms)?;
+    tell_end(me, delivery, &events).await
+}
+
+/// What is recorded of the end of an attempt.
+fn ending(
+    me: &Me,
+    delivery: &Delivery,
+    done: std::result::Result<Json, TaskError>,
+    duration_ms: Option<u64>,
+) -> Result<Vec<NewEvent>> {
     let given = GivenTask::of(delivery);
     let step = Step { me, delivery, attempt: given.attempt };
-    let events = match done {
+    match done {
         Ok(result) => {
             let mut told = TaskCompleted::new(given.id()).agent_id(me.id()).result(result);
             told.duration_ms = duration_ms;
-            vec![step.own("completed", told)?, step.acked()?]
+            Ok(vec![step.own("completed", told)?, step.acked()?])
         }
-        Err(error) => step.failed(given.id(), error, duration_ms)?,
-    };
-    let acked = step.acked()?;
-    match me.log().append(events).await {
+        Err(error) => step.failed(given.id(), error, duration_ms),
+    }
+}
+
+async fn tell_end(me: &Me, delivery: &Delivery, events: &[NewEvent]) -> Result<()> {
+    match me.log().append(events.to_vec()).await {
         // An earlier run had come as far: what it said stands.
-        Err(error) if error.kind() == ErrorKind::Conflict => me.log().append(acked).await.map(drop),
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            let acked = Step { me, delivery, attempt: delivery.item.attempts }.acked()?;
+            me.log().append(acked).await.map(drop)
+        }
         recorded => recorded.map(drop),
     }
 }
@@ -150,9 +183,13 @@ impl Step<'_> {
     /// An event of this attempt; a task is completed once, whichever attempt it was.
     fn own(&self, what: &str, payload: impl TypedEvent) -> Result<NewEvent> {
         let mut event = self.me.own(payload)?;
-        let attempt = if what == "completed" { 0 } else { self.attempt };
         let id = &self.delivery.item.message_id;
-        event.id = EventId::foreign("factlog-bus", &event.stream, &format!("{id} {what} {attempt}"));
+        // What was given back counts as never offered, so that two runs may each have a first attempt.
+        let told = match what {
+            "completed" => format!("{id} completed 0"),
+            _ => format!("{id} {what} {} {}", self.attempt, self.me.taker().context_id),
+        };
+        event.id = EventId::foreign("factlog-bus", &event.stream, &told);
         Ok(event)
     }
 
@@ -170,7 +207,10 @@ impl Step<'_> {
             let context = self.me.taker().context_id.as_str();
             // It has been seen by this run, which is not given it again; others may have it at once.
             let seen = InboxDelivered::new(inbox, vec![message_id], agent).context_id(context);
-            let back = InboxNacked::new(inbox, vec![message_id], agent).reason(error.message).delay_ms(0u64);
+            let back = InboxNacked::new(inbox, vec![message_id], agent)
+                .context_id(context)
+                .reason(error.message)
+                .delay_ms(0u64);
             return Ok(vec![self.own("rejected", told)?, self.me.own(seen)?, self.me.own(back)?]);
         }
         let retryable = error.then == ThenTask::Retry;
@@ -184,7 +224,7 @@ impl Step<'_> {
         if retryable {
             events.extend(nacking(
                 inbox,
-                agent,
+                (agent, Some(&self.me.taker().context_id)),
                 message_id,
                 (item.attempts, item.attempts_max),
                 &error.message,
@@ -211,10 +251,24 @@ pub(super) fn settled(
     for (delivery, reason) in failed {
         let item = &delivery.item;
         let attempts = (item.attempts, item.attempts_max);
-        let nacked = nacking(&delivery.inbox_id, me.id(), &item.message_id, attempts, &reason, None)?;
+        let run = (me.id(), Some(me.taker().context_id.as_str()));
+        let nacked = nacking(&delivery.inbox_id, run, &item.message_id, attempts, &reason, None)?;
         for event in nacked {
             events.push(event.with_source(me.id())?);
         }
     }
     Ok(events)
+}
+
+/// What is recorded of messages that were not begun with.
+pub(super) fn given_back(me: &Me, deliveries: Vec<Delivery>, reason: &str) -> Result<Vec<NewEvent>> {
+    let mut by_inbox: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for delivery in deliveries {
+        by_inbox.entry(delivery.inbox_id).or_default().push(delivery.item.message_id);
+    }
+    let context = me.taker().context_id.as_str();
+    let released = by_inbox.into_iter().map(|(inbox, ids)| {
+        me.own(InboxReleased::new(inbox, ids, me.id()).context_id(context).reason(reason))
+    });
+    released.collect()
 }

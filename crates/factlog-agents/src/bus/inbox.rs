@@ -270,6 +270,7 @@ impl Inbox {
         self.each(&offered.message_ids, |item| {
             if item.is_available(&taker, at) {
                 item.attempts += 1;
+                item.had_by(&taker.context_id);
                 item.state = State::Offered { by: taker.clone(), until };
             }
         });
@@ -291,12 +292,17 @@ impl Inbox {
     fn delivered(&mut self, delivered: &InboxDelivered, at: Timestamp) {
         let taker = taker(&delivered.agent_id, delivered.context_id.as_deref());
         let until = later(at, delivered.visibility_ms);
-        self.each(&delivered.message_ids, |item| {
-            if matches!(&item.state, State::Offered { by, .. } if *by == taker) {
+        for id in &delivered.message_ids {
+            let dead = self.dead.get_mut(id).map(|letter| &mut letter.item);
+            let Some(item) = self.items.get_mut(id).or(dead) else { continue };
+            // It stands in the context of that run, also where the run said so too late to keep it.
+            if item.was_had_by(&taker.context_id) {
                 item.read_in(&taker.context_id);
+            }
+            if matches!(&item.state, State::Offered { by, .. } if *by == taker) {
                 item.state = State::Delivered { by: taker.clone(), until };
             }
-        });
+        }
     }
 
     fn acked(&mut self, acked: &InboxAcked, at: Timestamp) {
@@ -310,7 +316,14 @@ impl Inbox {
     fn nacked(&mut self, nacked: &InboxNacked, at: Timestamp) {
         let until = later(at, nacked.delay_ms);
         self.each(&nacked.message_ids, |item| {
-            if item.is_for(&nacked.agent_id, at) {
+            // A run that could do nothing with it has no say once the next run of the agent is at it.
+            let is_anothers = match (&item.state, &nacked.context_id) {
+                (State::Offered { by, until } | State::Delivered { by, until }, Some(context)) => {
+                    *until > at && by.context_id != *context
+                }
+                _ => false,
+            };
+            if item.is_for(&nacked.agent_id, at) && !is_anothers {
                 item.state = State::Nacked { until };
                 item.reason.clone_from(&nacked.reason);
             }
@@ -320,9 +333,11 @@ impl Inbox {
     fn released(&mut self, released: &InboxReleased) {
         self.each(&released.message_ids, |item| {
             let (State::Offered { by, .. } | State::Delivered { by, .. }) = &item.state else { return };
-            if by.agent_id == released.agent_id {
+            let is_own_run = released.context_id.as_ref().is_none_or(|context| *context == by.context_id);
+            // A run that had it before, and lost it, gives back nothing; one that never had it comes after the one that has.
+            let is_late = || released.context_id.as_ref().is_some_and(|context| item.was_had_by(context));
+            if by.agent_id == released.agent_id && (is_own_run || !is_late()) {
                 // It was not begun with, unless it is taken from a run that has ended.
-                let is_own_run = released.context_id.as_ref().is_none_or(|context| *context == by.context_id);
                 item.attempts = item.attempts.saturating_sub(u64::from(is_own_run));
                 item.state = State::Queued;
             }
@@ -385,5 +400,7 @@ fn keep_newest<T>(values: &mut VecDeque<T>, most: usize) {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::inbox::{ATTEMPTS_MAX, Taker};
 use crate::vocabulary::InboxQueued;
 
-/// Runs of an agent that have read a message, as far as they are told apart.
-const READ_IN_MAX: usize = 16;
+/// Runs of an agent that have had a message, or have read it, as far as they are told apart.
+const RUNS_MAX: usize = 16;
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -121,6 +121,9 @@ pub struct Item {
     /// The runs that have read it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) read_in: Vec<String>,
+    /// The runs that it was offered to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    had_by: Vec<String>,
 }
 
 impl Item {
@@ -141,6 +144,7 @@ impl Item {
             reason: None,
             digest: queued.digest,
             read_in: Vec::new(),
+            had_by: Vec::new(),
             message_id: queued.message_id,
         }
     }
@@ -172,13 +176,14 @@ impl Item {
         is_free && !self.has_expired(now) && !self.read_in.contains(&taker.context_id)
     }
 
-    /// Whether later messages of its lane must wait for it: it will be handed out again before them.
+    /// Whether later messages of its lane must wait for it: it is in the hands of another run, or will be handed out again
+    /// before them.
     pub(super) fn holds_up(&self, taker: &Taker, now: Timestamp) -> bool {
-        if self.has_expired(now) || self.attempts >= self.attempts_max {
+        if self.has_expired(now) {
             return false;
         }
         match &self.state {
-            State::Nacked { until } => *until > now,
+            State::Nacked { until } => *until > now && self.attempts < self.attempts_max,
             State::Offered { by, until } => by != taker && *until > now,
             State::Queued | State::Delivered { .. } => false,
         }
@@ -200,11 +205,23 @@ impl Item {
     }
 
     pub(super) fn read_in(&mut self, context_id: &str) {
-        if !self.read_in.iter().any(|known| known == context_id) {
-            self.read_in.push(context_id.to_owned());
-        }
-        if self.read_in.len() > READ_IN_MAX {
-            self.read_in.remove(0);
-        }
+        remember(&mut self.read_in, context_id);
+    }
+
+    pub(super) fn had_by(&mut self, context_id: &str) {
+        remember(&mut self.had_by, context_id);
+    }
+
+    pub(super) fn was_had_by(&self, context_id: &str) -> bool {
+        self.had_by.iter().any(|known| known == context_id)
+    }
+}
+
+fn remember(runs: &mut Vec<String>, context_id: &str) {
+    if !runs.iter().any(|known| known == context_id) {
+        runs.push(context_id.to_owned());
+    }
+    if runs.len() > RUNS_MAX {
+        runs.remove(0);
     }
 }

@@ -268,7 +268,7 @@ impl Bus {
             let mut events = Vec::new();
             for id in open {
                 let (attempts, most) = attempts.get(&id).copied().unwrap_or((1, 1));
-                events.extend(nacking(inbox, agent, &id, (attempts, most), reason, pause)?);
+                events.extend(nacking(inbox, (agent, None), &id, (attempts, most), reason, pause)?);
             }
             Ok(events)
         })
@@ -358,17 +358,18 @@ fn taking(
     events.into_iter().map(|event| event.with_source(&taker.agent_id)).collect()
 }
 
-/// What is recorded of a message with which nothing could be done.
+/// What is recorded of a message with which an agent could do nothing: one of its runs, where that is known.
 pub(crate) fn nacking(
     inbox: &str,
-    agent: &str,
+    (agent, context): (&str, Option<&str>),
     id: &str,
     (attempts, most): (u64, u64),
     reason: &str,
     pause: Option<Duration>,
 ) -> Result<Vec<NewEvent>> {
     let pause = pause.unwrap_or_else(|| retry_pause(attempts));
-    let nacked = InboxNacked::new(inbox, vec![id], agent).reason(reason).delay_ms(milliseconds(pause));
+    let mut nacked = InboxNacked::new(inbox, vec![id], agent).reason(reason).delay_ms(milliseconds(pause));
+    nacked.context_id = context.map(str::to_owned);
     let mut events = vec![nacked.into_event()?];
     if attempts >= most {
         let why = format!("failed {attempts} times; the last time: {reason}");

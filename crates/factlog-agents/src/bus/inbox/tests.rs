@@ -179,6 +179,45 @@ fn what_is_released_was_never_offered_unless_its_run_has_ended() {
     assert_eq!(story.inbox.item("m1").unwrap().attempts, 1, "it may be what has killed the run before");
 }
 
+/// Story: a run that was slow said that it had failed, and took the message from the run that had begun with it meanwhile.
+#[test]
+fn a_run_that_failed_late_does_not_take_a_message_from_the_run_that_has_it() {
+    let mut story = Story::default();
+    story.queued(0, "m1", "a", "normal").offered(1, &["m1"], "r1").offered(61, &["m1"], "r2");
+    story.at(62, InboxNacked::new("b", vec!["m1"], "b").context_id("r1").reason("slow"));
+    story.at(62, InboxReleased::new("b", vec!["m1"], "b").context_id("r1"));
+    let State::Offered { by, .. } = &story.inbox.item("m1").unwrap().state else { panic!("r2 has it") };
+    assert_eq!((by.context_id.as_str(), story.inbox.item("m1").unwrap().attempts), ("r2", 2));
+    story.at(63, InboxNacked::new("b", vec!["m1"], "b").reason("its agent says so"));
+    assert_eq!(story.state("m1"), "nacked", "an agent that names no run speaks for the one that has it");
+}
+
+/// Story: a run read a message and said so too late; later the same message came into its context again.
+#[test]
+fn what_a_run_says_too_late_that_it_has_read_it_is_not_given_again() {
+    let mut story = Story::default();
+    story.queued(0, "m1", "a", "normal").offered(1, &["m1"], "r1").offered(61, &["m1"], "r2");
+    story.at(62, InboxDelivered::new("b", vec!["m1"], "b").context_id("r1"));
+    assert_eq!(story.state("m1"), "offered", "r2 has it");
+    assert!(story.available(200, "r1").is_empty());
+    assert_eq!(story.available(200, "r2"), ["m1"]);
+    story.at(201, InboxDead::new("b", vec!["m1"]).reason("no"));
+    story.at(202, InboxDelivered::new("b", vec!["m1"], "b").context_id("r2"));
+    story.at(203, InboxReplayed::new("b", vec!["m1"]));
+    assert!(story.available(204, "r2").is_empty());
+    assert_eq!(story.available(204, "r3"), ["m1"]);
+}
+
+/// Story: while one run was at its last attempt at a message, another run was given what came after it.
+#[test]
+fn a_message_at_its_last_attempt_is_not_overtaken() {
+    let mut story = Story::default();
+    story.at(0, InboxQueued::new("b", "m1").from("a").kind("message").attempts_max(1u64));
+    story.queued(0, "m2", "a", "normal").offered(1, &["m1"], "r1");
+    assert!(story.available(2, "r2").is_empty());
+    assert_eq!(story.available(61, "r2"), ["m2"], "nothing more comes of m1 but a dead letter");
+}
+
 /// Story: a state that was remembered was not the one that had been folded.
 #[test]
 fn an_inbox_that_is_read_back_is_the_same() {
