@@ -41,12 +41,12 @@ const PLAYS: &str = "FACTLOG_TEST_PLAYS";
 /// This program again, as the test that plays one of the agents.
 fn this_test(name: &str) -> agents_talk::Outcome<tokio::process::Command> {
     let mut program = tokio::process::Command::new(std::env::current_exe()?);
-    program.args(["one_of_the_agents", "--exact", "--include-ignored"]).env(PLAYS, name);
+    program.args(["one_of_the_agents", "--exact"]).env(PLAYS, name);
     Ok(program)
 }
 
+/// One of the agents of the tests below, in a process of its own; by itself it does nothing.
 #[test]
-#[ignore = "it is one of the agents of the tests below, in a process of its own"]
 fn one_of_the_agents() {
     let Ok(name) = std::env::var(PLAYS) else { return };
     block_on(agents_talk::play(&name)).expect("the agent plays its part");

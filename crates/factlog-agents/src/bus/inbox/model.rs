@@ -115,6 +115,7 @@ impl Setting {
     }
 
     /// All that can happen next. A run offers itself what it may have by what it sees, or saw before another was faster.
+    #[expect(clippy::needless_range_loop, reason = "a message is its number")]
     fn acts(&self, world: &World) -> Vec<(Act, usize)> {
         let mut acts = vec![(Act::Tick, 0)];
         for message in 0..self.messages {
@@ -259,8 +260,7 @@ impl World {
         let in_hand_of_other =
             matches!(&item.state, State::Offered { by, until } if by != taker && *until > now);
         let is_waiting = match &item.state {
-            State::Queued => true,
-            State::Nacked { .. } => true,
+            State::Queued | State::Nacked { .. } => true,
             State::Offered { until, .. } | State::Delivered { until, .. } => *until <= now,
         };
         let comes_again = is_waiting && item.attempts < MOST;
