@@ -9,7 +9,7 @@ use factlog::{Batch, Event, EventLog, Filter, MemoryStore, NewEvent, Position, R
 use factlog_adapters::hook::{self, Agent};
 use factlog_adapters::redact::{Redactor, Rules};
 use factlog_adapters::{
-    Imported, Intake, by_stream, claude_code, claude_flow, codex, detect, gemini, jsonl, scopecraft,
+    Imported, Intake, agent_events, by_stream, claude_code, claude_flow, codex, detect, gemini, jsonl, scopecraft,
 };
 use tempfile::TempDir;
 
@@ -23,7 +23,7 @@ const MEMORY: &str = "/dev/shm";
 static REDACTOR: LazyLock<Redactor> =
     LazyLock::new(|| Redactor::new(&Rules::default(), *b"sixteen bytes...").expect("the rules"));
 
-/// The first byte chooses the format: `j`son lines, a tree `b`y stream, `s`copecraft, `c`laude code, code`x`, `g`emini,
+/// The first byte chooses the format: `j`son lines, a tree `b`y stream, `s`copecraft, the inter-`a`gent bus, `c`laude code, code`x`, `g`emini,
 /// claude-flow's `d`atabase and `r`vf, `h`ook; a capital letter lets secrets be taken out.
 ///
 /// Nothing panics, and the import comes to its end. Each record is counted once, and named if it is rejected. A second
@@ -89,6 +89,7 @@ fn import(log: &EventLog, format: u8, path: &Path, redactor: Option<&Redactor>) 
     let imported = match format {
         b'b' => run(by_stream::import(log, &paths, intake)),
         b's' => run(scopecraft::import(log, &paths, intake)),
+        b'a' => run(agent_events::import(log, &paths, intake)),
         b'c' => run(claude_code::import(log, &paths, claude_code::Options { with_progress: true }, intake)),
         b'x' => run(codex::import(log, &paths, codex::Options { with_repeats: true }, intake)),
         b'g' => run(gemini::import(log, &paths, intake)),

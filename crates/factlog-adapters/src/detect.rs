@@ -8,11 +8,11 @@ use factlog::{Error, Result};
 use serde_json::{Map, Value};
 
 use crate::lines::LINE_BYTES_MAX;
-use crate::source::Sources;
-use crate::{by_stream, claude_flow, gemini};
+use crate::source::{Sources, has_ending};
+use crate::{agent_events, by_stream, claude_flow, gemini};
 
 /// Endings of the files that are looked at in folders.
-const ENDINGS: &[&str] = &["jsonl", "ndjson", "json", "db", "rvf"];
+const ENDINGS: &[&str] = &["jsonl", "ndjson", "json", "csv", "db", "rvf"];
 /// Bytes of a file that are looked at.
 const LOOK_BYTES: u64 = 256 * 1024;
 /// Lines of a file that are looked at.
@@ -31,6 +31,8 @@ pub enum Kind {
     Scopecraft,
     /// Event stores of claude-flow.
     ClaudeFlow,
+    /// Events of the inter-agent bus, or rows of its table.
+    AgentEvents,
     /// A tree that an export of a factlog wrote, one file a day and a stream.
     ByStream,
     /// An export of a factlog.
@@ -46,8 +48,8 @@ pub struct Detected {
     pub unknown: Vec<PathBuf>,
 }
 
-/// Looks at files, and at all `.jsonl`, `.ndjson`, `.json`, `.db` and `.rvf` files under folders; databases of other
-/// programs there are passed over.
+/// Looks at files, and at all `.jsonl`, `.ndjson`, `.json`, `.csv`, `.db` and `.rvf` files under folders; tables and
+/// databases of other programs there are passed over.
 ///
 /// # Errors
 /// `NotFound`, `Denied` or `Unavailable` for a path that cannot be read.
@@ -61,11 +63,16 @@ pub fn detect(paths: &[PathBuf]) -> Result<Detected> {
         let path = PathBuf::from(&source.name);
         match kind_of(&path)? {
             Some(kind) => detected.files.entry(kind).or_default().push(path),
-            None if claude_flow::is_other_database(&path) && !paths.contains(&path) => {}
+            None if is_of_others(&path) && !paths.contains(&path) => {}
             None => detected.unknown.push(path),
         }
     }
     Ok(detected)
+}
+
+/// Whether a file is one that other programs have for purposes of their own.
+fn is_of_others(path: &Path) -> bool {
+    has_ending(path, &["csv"]) || claude_flow::is_other_database(path)
 }
 
 fn kind_of(path: &Path) -> Result<Option<Kind>> {
@@ -75,6 +82,9 @@ fn kind_of(path: &Path) -> Result<Option<Kind>> {
     reader.by_ref().take(LOOK_BYTES).read_to_end(&mut bytes).map_err(failed)?;
     if claude_flow::is_store(&bytes) {
         return Ok(Some(Kind::ClaudeFlow));
+    }
+    if agent_events::is_rows(&bytes) {
+        return Ok(Some(Kind::AgentEvents));
     }
     if !bytes.contains(&b'\n') {
         // A first line may carry an image; it is looked at to its end.
@@ -101,6 +111,10 @@ fn of_line(line: &Map<String, Value>) -> Option<Kind> {
     }
     if has(&["streamId", "type", "timestamp"]) {
         return Some(Kind::Scopecraft);
+    }
+    let is_of_bus = has(&["id", "type", "source", "data"]) && (has(&["timestamp"]) || has(&["created_at"]));
+    if is_of_bus && !has(&["specversion"]) {
+        return Some(Kind::AgentEvents);
     }
     if has(&["sessionId", "projectHash"])
         || has(&["$set"])
@@ -132,5 +146,12 @@ fn of_document(text: &str) -> Option<Kind> {
         && ["\"projectHash\"", "\"sessionId\"", "\"startTime\"", "\"start_time\""]
             .iter()
             .any(|key| text.contains(key));
+    let is_list = text.starts_with('[')
+        && ["\"id\"", "\"type\"", "\"source\"", "\"data\"", "\"timestamp\""]
+            .iter()
+            .all(|key| text.contains(key));
+    if is_list {
+        return Some(Kind::AgentEvents);
+    }
     is_session.then_some(Kind::Gemini)
 }

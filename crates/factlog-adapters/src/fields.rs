@@ -1,7 +1,7 @@
 //! Fields of other people's JSON, read without trust: one of another shape than expected counts as absent.
 
 use factlog::{Error, Result, Timestamp};
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Microseconds of a second.
@@ -51,6 +51,44 @@ pub(crate) fn time(field: Field<'_>) -> Option<Timestamp> {
     }
     let seconds: f64 = serde_json::from_str(field?.get()).ok()?;
     Timestamp::from_micros((seconds * SECOND_MICROS).round() as i64).ok()
+}
+
+/// The fields of an object in their order, as they are written.
+pub(crate) struct InOrder<'a>(pub(crate) Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for InOrder<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Ordered;
+        impl<'de> Visitor<'de> for Ordered {
+            type Value = Vec<(String, &'de RawValue)>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(Ordered).map(Self)
+    }
+}
+
+/// An object of these fields.
+pub(crate) fn written(fields: &[(String, &RawValue)]) -> Result<String> {
+    let mut object = String::from("{");
+    for (at, (name, value)) in fields.iter().enumerate() {
+        let name = serde_json::to_string(name)
+            .map_err(|cause| Error::invalid(format!("not JSON: {cause}")).with_cause(cause))?;
+        object.push_str(if at == 0 { "" } else { "," });
+        object.push_str(&name);
+        object.push(':');
+        object.push_str(value.get());
+    }
+    object.push('}');
+    Ok(object)
 }
 
 #[cfg(test)]

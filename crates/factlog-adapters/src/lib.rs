@@ -9,6 +9,7 @@
 //! | Hooks of all three | [`hook::event`] | |
 //! | Scopecraft's event files | [`scopecraft::import`] | |
 //! | The event stores of claude-flow | [`claude_flow::import`] | |
+//! | Events of the inter-agent bus, and rows of its table | [`agent_events::import`] | [`agent_events::to_agent_event`] |
 //! | A tree of files, one a day and a stream | [`by_stream::import`] | [`by_stream::Export`] |
 //! | Archives, of events that leave a log | [`archive::restore`] | [`archive::Archive`] |
 //! | CloudEvents 1.0.2 | | [`cloudevents::to_cloud_event`] |
@@ -35,6 +36,7 @@
 //! ```
 
 // In: records of agents, other logs.
+pub mod agent_events;
 pub mod by_stream;
 pub mod claude_code;
 pub mod claude_flow;

@@ -34,7 +34,7 @@ pub use deployments::{Deployment, Deployments};
 pub(crate) use leases::check_resources;
 pub use leases::{LEASE_RESOURCES_MAX, LEASE_TTL_MAX, Lease, LeaseNamespace, Leases};
 pub use memories::{Access, MEMORY_GRANTS_MAX, Memories, Memory, MemoryStatus};
-pub(crate) use memories::{Groups, NOW, memory_of};
+pub(crate) use memories::{Groups, NOW, is_from_elsewhere, memory_of};
 pub use metrics::{ActionMetrics, AgentMetrics, Metrics};
 pub use open_calls::OpenCall;
 pub use sessions::{Session, SessionSubagent, Sessions, ToolUse};

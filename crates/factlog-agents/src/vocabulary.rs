@@ -27,7 +27,7 @@ mod page;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use factlog::Event;
+use factlog::{Event, Json, Result, StreamName};
 use schemars::Schema;
 
 pub use agent::*;
@@ -81,6 +81,30 @@ impl TypeInfo {
         (self.read)(data)
     }
 
+    /// The stream of what its data is about; where the data does not say, of what this text names.
+    ///
+    /// ```
+    /// use factlog::Json;
+    /// use factlog_agents::vocabulary::type_named;
+    /// let info = type_named("TASK_STARTED").ok_or("a known type")?;
+    /// assert_eq!(info.stream(&Json::parse(r#"{"taskId":"42"}"#)?, "evt-1")?, "task-42");
+    /// assert_eq!(info.stream(&Json::empty_object(), "evt-1")?, "task-evt-1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Invalid` when the id cannot be part of a name.
+    pub fn stream(&self, data: &Json, otherwise: &str) -> Result<StreamName> {
+        let payload = self.payload(data.as_str());
+        let id = payload.id();
+        stream_of(self.category, if id.is_empty() && self.category != "system" { otherwise } else { id })
+    }
+
+    /// Whether its data has a field that this key names, in whatever spelling.
+    pub fn has_field(&self, key: &str) -> bool {
+        self.fields.iter().any(|(field, was)| read::named(key, field, was).is_some())
+    }
+
     /// The other names under which it is understood, the spellings of the origins first.
     pub fn names(&self) -> Vec<String> {
         let mut names = alias::spellings(self.name);
@@ -103,6 +127,12 @@ macro_rules! types {
         }
 
         impl Payload {
+            fn id(&self) -> &str {
+                match self {
+                    $(Self::$name(payload) => payload.id()),+
+                }
+            }
+
             fn fill_id(&mut self, id: &str) {
                 match self {
                     $(Self::$name(payload) => if payload.id().is_empty() { payload.fill_id(id) }),+

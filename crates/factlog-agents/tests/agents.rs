@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use factlog::{ErrorKind, EventLog, Filter, MemoryStore};
+use factlog::{ErrorKind, EventLog, Filter, MemoryStore, TypedEvent};
 use factlog_agents::agent::{Failed, TaskError};
 use factlog_agents::vocabulary::*;
 use factlog_agents::{Agent, Me};
@@ -291,6 +291,38 @@ async fn events_that_others_record_for_an_agent_come_to_it_once() {
     await_events(&log, "task:completed", 2).await;
     assert!(hearing.try_recv().is_err(), "each came once");
     drop(worker);
+}
+
+/// Story: the history of another bus was imported, and every task of it was done once more.
+#[tokio::test]
+async fn what_is_imported_after_its_time_is_history_and_no_work() {
+    let log = memory();
+    let (heard, mut hearing) = mpsc::unbounded_channel();
+    let worker = Agent::builder(log.clone(), "w")
+        .on_task(move |_me, given| {
+            let told = heard.send(given.id().to_owned()).map_err(|error| TaskError::fatal(error.to_string()));
+            std::future::ready(told)
+        })
+        .start()
+        .await
+        .unwrap();
+    let taken_over = |id: &str, at: factlog::Timestamp| -> factlog::NewEvent {
+        let data = json!({"taskId": id});
+        let mut event = factlog::NewEvent::new(&format!("task-{id}"), "task:assigned", data).unwrap();
+        event.adopt_id(&format!("evt-{id}")).unwrap();
+        event.with_source("boss").unwrap().with_target("w").unwrap().with_occurred_at(at)
+    };
+    let past = "2024-11-21T00:00:00Z".parse().unwrap();
+    log.append(vec![taken_over("old", past), taken_over("new", factlog::Timestamp::now())]).await.unwrap();
+    // Agents here may say late what was their own idea.
+    let own =
+        TaskAssigned::new("own").into_event().unwrap().with_source("boss").unwrap().with_target("w").unwrap();
+    log.append(own.with_occurred_at(past)).await.unwrap();
+    for id in ["new", "own"] {
+        assert_eq!(tokio::time::timeout(PATIENCE, hearing.recv()).await.unwrap().unwrap(), id);
+    }
+    worker.stop("done").await.unwrap();
+    assert!(hearing.try_recv().is_err(), "nothing else was work");
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ impl Settings {
         let Some(name) = &self.format.value else { return Ok(None) };
         clap::ValueEnum::from_str(name, false).map(Some).map_err(|_| {
             Error::invalid(format!("{}: {name:?} is no format", self.format.origin))
-                .with_hint("a format is table, json, jsonl, csv or cloudevents")
+                .with_hint("a format is table, json, jsonl, csv, cloudevents or agent-events")
         })
     }
 }

@@ -1,38 +1,14 @@
 //! A session that is one JSON document, made into the lines that it would be in the newer format.
 
-use std::fmt;
-
 use factlog::{Error, Result};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::fields::{InOrder, written};
 
 /// The lists of a document that hold its messages, in the names that versions gave them.
 const LISTS: &[&str] = &["messages", "history"];
 /// The field that is a record of its own: it comes when the session is over.
 const SUMMARY: &str = "summary";
-
-/// The fields of a document in their order, as they are written.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Vec<(String, &'de RawValue)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(fields)
-            }
-        }
-        deserializer.deserialize_map(InOrder).map(Self)
-    }
-}
 
 /// What a document is.
 pub(super) enum Document {
@@ -48,7 +24,7 @@ pub(super) enum Document {
 /// `Invalid` for what is no session.
 pub(super) fn take_apart(document: &str) -> Result<Document> {
     let none = || Error::invalid("not a session: no object with a list of messages");
-    let fields = match serde_json::from_str::<Fields<'_>>(document) {
+    let fields = match serde_json::from_str::<InOrder<'_>>(document) {
         Ok(fields) => fields.0,
         Err(cause) if cause.is_eof() => return Ok(Document::Unfinished),
         Err(cause) if cause.is_data() => return Err(none()),
@@ -65,7 +41,7 @@ pub(super) fn take_apart(document: &str) -> Result<Document> {
                 push_line(&mut messages, message.get());
             }
         } else if name == SUMMARY {
-            summary = Some(object(&[(name, value)])?);
+            summary = Some(written(&[(name, value)])?);
         } else {
             head.push((name, value));
         }
@@ -74,26 +50,12 @@ pub(super) fn take_apart(document: &str) -> Result<Document> {
         return Err(none());
     }
     let mut lines = String::with_capacity(document.len());
-    push_line(&mut lines, &object(&head)?);
+    push_line(&mut lines, &written(&head)?);
     lines.push_str(&messages);
     if let Some(summary) = summary {
         push_line(&mut lines, &summary);
     }
     Ok(Document::Lines(lines))
-}
-
-fn object(fields: &[(String, &RawValue)]) -> Result<String> {
-    let mut object = String::from("{");
-    for (at, (name, value)) in fields.iter().enumerate() {
-        let name = serde_json::to_string(name)
-            .map_err(|cause| Error::invalid(format!("not JSON: {cause}")).with_cause(cause))?;
-        object.push_str(if at == 0 { "" } else { "," });
-        object.push_str(&name);
-        object.push(':');
-        object.push_str(value.get());
-    }
-    object.push('}');
-    Ok(object)
 }
 
 fn push_line(lines: &mut String, record: &str) {

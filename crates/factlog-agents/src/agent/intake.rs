@@ -4,15 +4,20 @@
 //! Each is put into the inbox once, however often and by whomever that is tried: the id of the event that does it is derived.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use factlog::{ErrorKind, Event, EventId, Filter, NewEvent, Result, Timestamp, TypedEvent};
 
 use super::Me;
 use crate::bus::{Address, Audience, RETAINED, Traits, put_by_bus};
+use crate::projections::is_from_elsewhere;
 use crate::vocabulary::{InboxQueued, Payload, type_patterns};
 
 /// Types that are something for the one that is their target.
 const FOR_AN_AGENT: [&str; 4] = ["task:assigned", "message:sent", "message:broadcast", "message:request"];
+
+/// What was recorded longer than this after it had happened elsewhere is history, and nothing to do any more.
+const NEWS_AGE_MAX: Duration = Duration::from_secs(60);
 
 /// The filter of what others record for an agent.
 pub(super) fn filter(id: &str) -> Result<Filter> {
@@ -23,10 +28,16 @@ pub(super) fn filter(id: &str) -> Result<Filter> {
 
 /// Puts an event that was recorded for the agent into its inbox, unless the bus has done so.
 pub(super) async fn take_in(me: &Me, event: &Event) -> Result<()> {
-    if put_by_bus(event) || event.has_expired(Timestamp::now()) {
+    if put_by_bus(event) || event.has_expired(Timestamp::now()) || is_history(event) {
         return Ok(());
     }
     put(me, event).await
+}
+
+/// Whether an event was taken over from another system after its time: an import must not have all its tasks done again.
+fn is_history(event: &Event) -> bool {
+    let age_ms = NEWS_AGE_MAX.as_secs() * 1_000;
+    is_from_elsewhere(event) && event.occurred_at.is_some_and(|at| at.plus_ms(age_ms) < event.recorded_at)
 }
 
 /// Puts broadcasts into the inbox that are kept for those who come later, and mean this agent.

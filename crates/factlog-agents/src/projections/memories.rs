@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::{Entities, filter_of};
 use crate::vocabulary::Payload;
 
-pub(crate) use self::access::NOW;
 pub use self::access::{Access, MEMORY_GRANTS_MAX};
+pub(crate) use self::access::{NOW, is_from_elsewhere};
 pub(crate) use self::groups::Groups;
 
 /// What has become of a value.

@@ -136,7 +136,7 @@ pub(crate) enum Layout {
     ByStream,
 }
 
-/// Write events out as JSON lines (or json, csv, cloudevents), to import elsewhere
+/// Write events out as JSON lines (or json, csv, cloudevents, agent-events), to import elsewhere
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

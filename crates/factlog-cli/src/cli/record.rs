@@ -136,6 +136,21 @@ Examples:
         #[command(flatten)]
         how: LogHow,
     },
+    /// Events of the inter-agent bus: its envelopes as JSON, or rows of abc_events
+    #[command(after_help = "\
+Examples:
+  factlog import agent-events events.jsonl
+  factlog import agent-events abc_events.csv --lenient
+  psql -c '\\copy abc_events to stdout csv header' | factlog import agent-events -
+
+Each file is JSON lines, an array of JSON, or what \\copy ... csv header writes.")]
+    AgentEvents {
+        /// Files, folders, or - for standard input
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        how: LogHow,
+    },
     /// The tree of files that `factlog export --layout by-stream` writes
     #[command(after_help = "\
 Examples:

@@ -18,7 +18,7 @@ const SAID_EVENTS: u64 = 1_000;
 pub(crate) async fn run(context: &Context, args: &ExportArgs) -> Outcome {
     let selection = args.filter.selection()?;
     let formats: &[Format] = match args.layout {
-        Layout::One => &[Format::Jsonl, Format::Json, Format::Csv, Format::Cloudevents],
+        Layout::One => &[Format::Jsonl, Format::Json, Format::Csv, Format::Cloudevents, Format::AgentEvents],
         // The lines are always the same; this is how it is said what was written.
         Layout::ByStream => &import::FORMATS,
     };

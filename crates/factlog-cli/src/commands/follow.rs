@@ -12,7 +12,7 @@ use crate::output::{EventWriter, Format, note, stdout};
 
 pub(crate) async fn run(context: &Context, args: &FollowArgs) -> Outcome {
     let selection = args.filter.selection()?;
-    let formats = [Format::Table, Format::Jsonl, Format::Csv, Format::Cloudevents];
+    let formats = [Format::Table, Format::Jsonl, Format::Csv, Format::Cloudevents, Format::AgentEvents];
     let format = context.format("follow", &formats)?.full(args.full)?;
     let log = context.open().await?;
     let mut writer = EventWriter::live(stdout(), format).full(args.full);

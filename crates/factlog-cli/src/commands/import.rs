@@ -8,7 +8,8 @@ use factlog::{Error, EventLog, Result};
 use factlog_adapters::detect::{Kind, detect};
 use factlog_adapters::redact::Redactor;
 use factlog_adapters::{
-    Imported, Intake, Progress, by_stream, claude_code, claude_flow, codex, gemini, jsonl, scopecraft,
+    Imported, Intake, Progress, agent_events, by_stream, claude_code, claude_flow, codex, gemini, jsonl,
+    scopecraft,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -72,6 +73,7 @@ fn job(args: ImportArgs) -> Outcome<Job> {
         }
         Some(ImportFrom::Gemini { paths, how }) => of(Kind::Gemini, or_default(paths, Kind::Gemini)?, how),
         Some(ImportFrom::Scopecraft { paths, how }) => of(Kind::Scopecraft, paths, how.into()),
+        Some(ImportFrom::AgentEvents { paths, how }) => of(Kind::AgentEvents, paths, how.into()),
         None => Job { files: found(&args.paths)?, ..of(Kind::Jsonl, Vec::new(), args.how) },
     };
     must_exist(job.files.iter().flat_map(|(_, paths)| paths))?;
@@ -89,7 +91,7 @@ fn found(paths: &[PathBuf]) -> Outcome<Vec<(Kind, Vec<PathBuf>)>> {
     let detected = detect(paths)?;
     if detected.files.is_empty() {
         return Err(Error::invalid("no file here has a format that is known")
-            .with_hint("formats are those of Claude Code, Codex, Gemini CLI, Scopecraft, claude-flow and `factlog export`")
+            .with_hint("formats are those of Claude Code, Codex, Gemini CLI, Scopecraft, claude-flow, the inter-agent bus and `factlog export`")
             .into());
     }
     for path in detected.unknown.iter().take(UNKNOWN_SHOWN) {
@@ -118,6 +120,9 @@ async fn import(log: &EventLog, job: &Job, redactor: Option<&Redactor>, bar: &Ba
             Kind::Gemini => gemini::import(log, paths, intake).await?,
             // What other logs have recorded comes as it is.
             Kind::Scopecraft => scopecraft::import(log, paths, Intake { redactor: None, ..intake }).await?,
+            Kind::AgentEvents => {
+                agent_events::import(log, paths, Intake { redactor: None, ..intake }).await?
+            }
             Kind::ClaudeFlow => claude_flow(log, paths, Intake { redactor: None, ..intake }).await?,
             Kind::ByStream => by_stream::import(log, paths, Intake { redactor: None, ..intake }).await?,
             Kind::Jsonl => jsonl::import(log, paths, Intake { redactor: None, ..intake }).await?,

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use factlog::Event;
+use factlog_adapters::agent_events::to_agent_event;
 use factlog_adapters::cloudevents::to_cloud_event;
 
 use super::lines::Lines;
@@ -91,6 +92,7 @@ impl<W: Write> EventWriter<W> {
             }
             Format::Jsonl => writeln!(self.out, "{}", event.to_json())?,
             Format::Cloudevents => writeln!(self.out, "{}", to_cloud_event(event))?,
+            Format::AgentEvents => writeln!(self.out, "{}", to_agent_event(event))?,
             Format::Csv => {
                 let mut csv = csv::Writer::from_writer(&mut self.out);
                 if self.written == 0 {

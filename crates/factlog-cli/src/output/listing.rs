@@ -26,7 +26,7 @@ impl Listing {
         let mut out = stdout();
         match format {
             Format::Table if self.rows.is_empty() => {}
-            Format::Table | Format::Cloudevents => writeln!(out, "{}", self.table())?,
+            Format::Table | Format::Cloudevents | Format::AgentEvents => writeln!(out, "{}", self.table())?,
             Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&self.json)?)?,
             Format::Jsonl => match &self.json {
                 Value::Array(items) => {

@@ -38,11 +38,14 @@ pub(crate) enum Format {
     Csv,
     /// CloudEvents 1.0, one per line
     Cloudevents,
+    /// Envelopes of the inter-agent bus, one per line
+    AgentEvents,
 }
 
 impl Format {
     /// All that events can be written in.
-    pub(crate) const ALL: &[Self] = &[Self::Table, Self::Json, Self::Jsonl, Self::Csv, Self::Cloudevents];
+    pub(crate) const ALL: &[Self] =
+        &[Self::Table, Self::Json, Self::Jsonl, Self::Csv, Self::Cloudevents, Self::AgentEvents];
 
     /// Its word.
     pub(crate) fn name(self) -> &'static str {
@@ -52,6 +55,7 @@ impl Format {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
             Self::Cloudevents => "cloudevents",
+            Self::AgentEvents => "agent-events",
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
+mod agent_events;
 mod append;
 mod append_stdin;
 mod archive;

@@ -202,11 +202,11 @@ fn a_flag_that_asks_for_a_format_that_cannot_be_is_refused() {
     insta::assert_snapshot!(said.join("\n"), @"
     export --format table: 2
     error: export cannot write table
-    hint: use --format jsonl, json, csv or cloudevents
+    hint: use --format jsonl, json, csv, cloudevents or agent-events
 
     follow --format json: 2
     error: follow cannot write json
-    hint: use --format table, jsonl, csv or cloudevents
+    hint: use --format table, jsonl, csv, cloudevents or agent-events
 
     append a-1 x --format csv: 2
     error: append cannot write csv

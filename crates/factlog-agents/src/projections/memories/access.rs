@@ -124,7 +124,7 @@ impl Memory {
 }
 
 /// Whether an event was taken over from another system, whose agents knew nothing of access.
-pub(super) fn is_from_elsewhere(event: &Event) -> bool {
+pub(crate) fn is_from_elsewhere(event: &Event) -> bool {
     let mut has_other_id = false;
     each_field(event.metadata.as_ref().map_or("{}", Json::as_str), |key, _| {
         has_other_id |= key == "sourceId";
