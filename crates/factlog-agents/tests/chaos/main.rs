@@ -1,0 +1,36 @@
+//! Twenty agents in five processes that are killed at random: this program starts itself again as those processes.
+//!
+//! They send each other messages, give each other tasks, take leases and vote. What has come of it all is checked with plain
+//! code of its own: from the log, and from what each run wrote down when it did it.
+//!
+//! `FACTLOG_CHAOS_SEED` plays a seed again; `FACTLOG_CHAOS_MESSAGES=10000` is the full size.
+// Helpers of tests may fail as tests do.
+#![allow(clippy::unwrap_used)]
+
+mod check;
+mod check_leases;
+mod check_votes;
+mod fleet;
+mod history;
+mod plan;
+mod witness;
+mod worker;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// Says which process this is; unset in the test itself.
+const PROCESS: &str = "FACTLOG_TEST_PROCESS";
+
+fn main() {
+    if std::env::var_os(PROCESS).is_some() {
+        return worker::until_told();
+    }
+    let chaos = || Ok(fleet::is_dependable_though_its_processes_are_killed());
+    let name = "what_a_fleet_was_told_is_done_in_order_and_once_though_its_processes_are_killed";
+    libtest_mimic::run(&Arguments::from_args(), vec![Trial::test(name, chaos)]).exit();
+}
+
+/// A runtime for one process.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
