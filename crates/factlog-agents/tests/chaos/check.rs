@@ -11,6 +11,7 @@ use super::witness::{self, Line};
 
 /// What came of it, for people.
 #[derive(Debug, Default)]
+#[expect(dead_code, reason = "they are shown")]
 pub(super) struct Figures {
     messages: usize,
     acked: usize,

@@ -37,6 +37,9 @@ fn taken(events: &[&Event]) -> BTreeMap<u64, Taken> {
                     lease.until > at && lease.agent != agent && overlap(lease.resource, resource)
                 };
                 if !taken.values().any(is_held) {
+                    // Taking the same again, as after a restart, ends what it had before.
+                    let own = |lease: &&mut Taken| lease.agent == agent && lease.resource == resource;
+                    taken.values_mut().filter(own).for_each(|lease| lease.until = lease.until.min(at));
                     let until = at + data["ttlMs"].as_i64().unwrap() * 1_000;
                     taken.insert(event.position.0, Taken { agent, resource, from: at, until });
                 }

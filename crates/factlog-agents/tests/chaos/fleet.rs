@@ -15,7 +15,7 @@ use super::witness::Sent;
 use super::{PROCESS, check, check_leases, check_votes, runtime, worker};
 
 /// Messages where nothing is said.
-const MESSAGES: usize = 1_000;
+const MESSAGES: usize = 2_000;
 /// One kill for so many messages that are done.
 const MESSAGES_PER_KILL: usize = 60;
 /// Longer than anything takes but what never ends.
