@@ -10,8 +10,7 @@ use crate::step;
 pub(crate) const VARIABLE: &str = "FACTLOG_TEST_MCP_SDK";
 /// The package, at the version that is tested with.
 const PACKAGE: &str = "@modelcontextprotocol/sdk@1.32.2";
-const REMEDY: &str =
-    "install Node.js with npm (apt-get install nodejs npm, brew install node), or name a folder with the package in \
+const REMEDY: &str = "install Node.js with npm (apt-get install nodejs npm, brew install node), or name a folder with the package in \
      FACTLOG_TEST_MCP_SDK";
 
 /// The folder with the SDK: the one of the environment, or one in the target folder, or none where it cannot be had.

@@ -136,7 +136,7 @@ Examples:
         #[command(flatten)]
         how: LogHow,
     },
-    /// Events of the inter-agent bus: its envelopes as JSON, or rows of abc_events
+    /// Events of the inter-agent bus: its envelopes as JSON, or rows of its table
     #[command(after_help = "\
 Examples:
   factlog import agent-events events.jsonl

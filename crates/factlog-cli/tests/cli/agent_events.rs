@@ -15,7 +15,8 @@ fn events_of_the_bus_come_in_once_and_go_out_in_its_words() {
     let imported = place.json("import agent-events events.jsonl --format json");
     assert_eq!((&imported["appended"], &imported["streams"]), (&json!(2), &json!(2)));
     assert_eq!(place.json("import events.jsonl --format json")["duplicates"], 2, "it is found by a look too");
-    let piped: Value = serde_json::from_str(&place.feed("import agent-events - --format json", EVENTS)).unwrap();
+    let piped: Value =
+        serde_json::from_str(&place.feed("import agent-events - --format json", EVENTS)).unwrap();
     assert_eq!(piped["duplicates"], 2);
     assert!(place.ok("show evt-1732147200000-k3j9x2m1q").contains("agent-123"));
     insta::assert_snapshot!(place.ok("export --format agent-events"), @"");
@@ -31,7 +32,10 @@ fn a_bad_row_is_named_with_its_line_and_the_exit_code_tells() {
          7b0f3a52-1c1d-4f0e-9d57-3b6f0f6f2a12,message:sent,a,{,2024-11-21 00:00:00+00,f,,\n",
     );
     let ran = place.run("import agent-events abc_events.csv --format json");
-    assert_eq!((ran.code, serde_json::from_str::<Value>(&ran.out).unwrap()["appended"].clone()), (1, json!(1)));
+    assert_eq!(
+        (ran.code, serde_json::from_str::<Value>(&ran.out).unwrap()["appended"].clone()),
+        (1, json!(1))
+    );
     insta::assert_snapshot!(ran.err, @"");
     assert_eq!(place.run("import abc_events.csv --lenient").code, 0);
     assert_eq!(place.json("list --target b --format json")[0]["stream"], "message-m");

@@ -34,12 +34,16 @@ fn two_agents_by_the_official_sdk_find_each_other_and_exchange_a_task_a_request_
     assert!(output.status.success(), "{said}");
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&told["server"], &told["agents"]), (&json!("factlog"), &json!(["planner", "worker-1"])));
-    for tool in ["send", "request", "inbox_fetch", "wait_for", "lease_acquire", "memory_put", "vote", "state"] {
+    for tool in ["send", "request", "inbox_fetch", "wait_for", "lease_acquire", "memory_put", "vote", "state"]
+    {
         assert!(told["tools"].as_array().unwrap().contains(&json!(tool)), "{tool}");
     }
     assert_eq!((&told["task"]["taskId"], &told["task"]["from"]), (&json!("t-1"), &json!("planner")));
     assert_eq!(told["again"], 0, "nothing is handed out twice");
-    assert_eq!((&told["done"]["status"], &told["done"]["agentId"]), (&json!("completed"), &json!("worker-1")));
+    assert_eq!(
+        (&told["done"]["status"], &told["done"]["agentId"]),
+        (&json!("completed"), &json!("worker-1"))
+    );
     assert_eq!(told["answer"]["result"], json!({"load": 0.5, "asked": {"deep": true}}));
     let conflict = told["conflict"]["error"].as_str().unwrap();
     assert!(conflict.contains("planner") && conflict.contains("src/**"), "{conflict}");
