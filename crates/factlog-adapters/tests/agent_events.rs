@@ -63,7 +63,7 @@ async fn an_envelope_becomes_an_event_of_the_vocabulary_with_all_it_says() {
         types[1..],
         ["message:sent", "message:broadcast", "swarm:consensus-request", "billing:charged"]
     );
-    assert_eq!(events[1].targets.iter().map(|target| target.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(events[1].targets.iter().map(factlog::Text::as_str).collect::<Vec<_>>(), ["a", "b"]);
     assert!(events[1].data.as_str().contains(r#"{"n":1.0}"#), "number for number");
     let metadata: Value = events[2].metadata.as_ref().unwrap().to().unwrap();
     assert_eq!(metadata["sourceType"], "broadcast");

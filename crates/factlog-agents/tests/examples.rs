@@ -45,7 +45,7 @@ fn this_test(name: &str) -> agents_talk::Outcome<tokio::process::Command> {
     Ok(program)
 }
 
-/// One of the agents of the tests below, in a process of its own; by itself it does nothing.
+/// One of the agents of the tests below, where they have started this program again; by itself it plays nobody.
 #[test]
 fn one_of_the_agents() {
     let Ok(name) = std::env::var(PLAYS) else { return };

@@ -15,7 +15,7 @@ use super::{PATIENCE, open};
 /// Where the log is that the process of its own works on.
 const LOG: &str = "FACTLOG_TEST_LOG";
 
-/// The process that the test below waits for; by itself it does nothing.
+/// The process that the test below waits for, where it has started this program again.
 #[test]
 fn a_process_with_a_bus_and_agents() {
     let Ok(url) = std::env::var(LOG) else { return };

@@ -19,7 +19,10 @@ fn events_of_the_bus_come_in_once_and_go_out_in_its_words() {
         serde_json::from_str(&place.feed("import agent-events - --format json", EVENTS)).unwrap();
     assert_eq!(piped["duplicates"], 2);
     assert!(place.ok("show evt-1732147200000-k3j9x2m1q").contains("agent-123"));
-    insta::assert_snapshot!(place.ok("export --format agent-events"), @"");
+    insta::assert_snapshot!(place.ok("export --format agent-events"), @r#"
+    {"id":"evt-1732147200000-k3j9x2m1q","type":"task:assigned","source":"coordinator","target":"agent-123","timestamp":"2024-11-21T00:00:00.000000Z","priority":"high","ttl":60000,"data":{"taskId":"task-001","taskType":"analysis"}}
+    {"id":"evt-1732147201000-bbbbbbbbb","type":"broadcast","source":"coordinator","timestamp":"2024-11-21T00:00:01.000000Z","data":{"topic":"system-update","content":1}}
+    "#);
 }
 
 #[test]
@@ -36,7 +39,7 @@ fn a_bad_row_is_named_with_its_line_and_the_exit_code_tells() {
         (ran.code, serde_json::from_str::<Value>(&ran.out).unwrap()["appended"].clone()),
         (1, json!(1))
     );
-    insta::assert_snapshot!(ran.err, @"");
+    insta::assert_snapshot!(ran.err, @"abc_events.csv:3: its data is not JSON: EOF while parsing an object at line 1 column 1");
     assert_eq!(place.run("import abc_events.csv --lenient").code, 0);
     assert_eq!(place.json("list --target b --format json")[0]["stream"], "message-m");
 }

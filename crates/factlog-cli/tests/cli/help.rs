@@ -82,8 +82,7 @@ fn the_first_page_shows_the_commands_by_task() {
     Options:
           --store <URL>      The log: sqlite:PATH, jsonl:DIR, memory:, or the URL of a PostgreSQL server
           --format <FORMAT>  How to write what is found; a command refuses what it cannot do [possible
-                             values: table, json, jsonl, csv, cloudevents,
-                             agent-events]
+                             values: table, json, jsonl, csv, cloudevents, agent-events]
           --preset <NAME>    Settings that go together: default, development, production or test
       -v, --verbose...       Say more on standard error; twice for even more
       -h, --help             Print help (see more with '--help')

@@ -80,7 +80,7 @@ fn a_setting_that_makes_no_sense_is_an_error_that_says_where_it_stands() {
     insta::assert_snapshot!(place.fails("list"), @r#"
     2
     error: environment FACTLOG_FORMAT: "xml" is no format
-    hint: a format is table, json, jsonl, csv or cloudevents
+    hint: a format is table, json, jsonl, csv, cloudevents or agent-events
     "#);
     let place = Place::new();
     place.write(".factlog.toml", "format = 5\n");
