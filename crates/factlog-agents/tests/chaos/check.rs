@@ -110,6 +110,7 @@ fn each_once_in_a_run(lines: &[Line], history: &History) {
 
 /// A message begins only after all that came before it from the same sender, with the same priority, is done with.
 fn in_order(lines: &[Line], history: &History) {
+    #[expect(clippy::type_complexity, reason = "it is used here alone")]
     let mut lanes: BTreeMap<(&str, &str), Vec<(u64, &str, &Told)>> = BTreeMap::new();
     let Some(agent) = lines.first().map(|line| line.agent.as_str()) else { return };
     for ((_, id), told) in history.iter().filter(|((inbox, _), _)| inbox == agent) {

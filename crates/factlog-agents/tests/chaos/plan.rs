@@ -105,7 +105,7 @@ impl Planned {
 /// What an agent thinks of a question.
 pub(super) fn opinion(question: &str, agent: usize) -> Vote {
     match question {
-        "majority" if agent % 3 == 0 => Vote::Reject,
+        "majority" if agent.is_multiple_of(3) => Vote::Reject,
         "quorum" if agent == 7 => Vote::Abstain,
         _ => Vote::Approve,
     }
