@@ -9,7 +9,8 @@ use factlog::{Batch, Event, EventLog, Filter, MemoryStore, NewEvent, Position, R
 use factlog_adapters::hook::{self, Agent};
 use factlog_adapters::redact::{Redactor, Rules};
 use factlog_adapters::{
-    Imported, Intake, agent_events, by_stream, claude_code, claude_flow, codex, detect, gemini, jsonl, scopecraft,
+    Imported, Intake, agent_events, by_stream, claude_code, claude_flow, codex, detect, gemini, jsonl,
+    scopecraft,
 };
 use tempfile::TempDir;
 
