@@ -5,10 +5,12 @@
 
 mod builder;
 mod handler;
+mod hearing;
 mod intake;
 mod lanes;
 mod life;
 mod me;
+mod outbox;
 mod presence;
 mod run;
 mod work;

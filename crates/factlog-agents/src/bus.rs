@@ -51,8 +51,9 @@ pub use self::swarm::SwarmPlan;
 pub use self::take::{ACK_WAIT, Delivery, IN_HAND_MAX, RETRY_PAUSE, RETRY_PAUSE_MAX, VISIBILITY};
 pub use crate::projections::{Access, LEASE_TTL_MAX, Lease};
 
-pub(crate) use self::message::{RETAINED, put_by_bus};
-pub(crate) use self::take::{Room, nacking};
+pub(crate) use self::message::{RETAINED, SYSTEM, kind_of, put_by_bus};
+pub(crate) use self::take::{Room, Taken, milliseconds, nacking};
+pub(crate) use self::waiting::left;
 
 use self::held::HeldStates;
 use self::memory::HeldMemories;

@@ -185,7 +185,7 @@ types! {
     WorktreeCreated, WorktreeRecycled, WorktreeConflictDetected, WorktreeConflictResolved, WorktreeRemoved,
     MessageSent, MessageReceived, MessageBroadcast, MessageRequest, MessageProgress, MessageResponse,
     MessageCancelled,
-    InboxQueued, InboxOffered, InboxRenewed, InboxDelivered, InboxAcked, InboxNacked, InboxReleased, InboxExpired,
+    InboxQueued, InboxOffered, InboxStarted, InboxRenewed, InboxDelivered, InboxAcked, InboxNacked, InboxReleased, InboxExpired,
     InboxDead, InboxReplayed,
     LeaseAcquired, LeaseRenewed, LeaseReleased, LeaseExpired, SubscriptionParked,
     CoordinationRequest, CoordinationAccepted, CoordinationRejected, CoordinationUpdate, CoordinationComplete,

@@ -138,3 +138,49 @@ async fn a_handler_that_panics_at_once_is_a_failure_like_any_other() {
     assert!(nacked[0].data.as_str().contains("out of cheese"), "{:?}", nacked[0].data);
     worker.stop("done").await.unwrap();
 }
+
+/// Story: a message killed whatever process read it, and five dead processes later all that had waited behind it were dead
+/// letters too.
+#[tokio::test]
+async fn a_message_that_ends_each_run_takes_no_other_with_it() {
+    let log = EventLog::new(MemoryStore::new());
+    let bus = Bus::new(log.clone());
+    send(&bus, "a", "w", "killer").await;
+    for number in 0..9 {
+        send(&bus, "a", "w", &format!("good {number}")).await;
+    }
+    let (dying, mut deaths) = mpsc::unbounded_channel();
+    let start = || {
+        let dying = dying.clone();
+        let handled = move |_me, message: factlog_agents::agent::GivenMessage| {
+            let is_killer = message.text().unwrap() == "killer";
+            let dying = dying.clone();
+            async move {
+                if is_killer {
+                    dying.send(()).unwrap();
+                    std::future::pending::<()>().await;
+                }
+                Ok(())
+            }
+        };
+        Agent::builder(log.clone(), "w").take_over().on_message(handled).start()
+    };
+    for _ in 0..5 {
+        let run = start().await.unwrap();
+        tokio::time::timeout(PATIENCE, deaths.recv()).await.unwrap().unwrap();
+        drop(run);
+    }
+    let last = start().await.unwrap();
+    await_events(&log, "inbox:dead", 1).await;
+    let acked = async {
+        let mut following = log.follow(Filter::types(["inbox:acked"]).unwrap());
+        while !bus.inbox("w", factlog_agents::bus::Inbox::is_empty).await.unwrap() {
+            following.next().await.unwrap().unwrap();
+        }
+    };
+    tokio::time::timeout(PATIENCE, acked).await.unwrap();
+    last.stop("done").await.unwrap();
+    assert!(deaths.try_recv().is_err());
+    let dead = bus.inbox("w", |inbox| inbox.dead_letters().len()).await.unwrap();
+    assert_eq!(dead, 1, "only the one that ends whatever reads it");
+}

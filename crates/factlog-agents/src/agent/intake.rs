@@ -9,7 +9,7 @@ use std::time::Duration;
 use factlog::{ErrorKind, Event, EventId, Filter, NewEvent, Result, Timestamp, TypedEvent};
 
 use super::Me;
-use crate::bus::{Address, Audience, RETAINED, Traits, put_by_bus};
+use crate::bus::{Address, Audience, Kind, RETAINED, SYSTEM, Traits, kind_of, put_by_bus};
 use crate::projections::is_from_elsewhere;
 use crate::vocabulary::{InboxQueued, Payload, type_patterns};
 
@@ -71,12 +71,7 @@ async fn is_meant(me: &Me, event: &Event) -> Result<bool> {
 }
 
 async fn put(me: &Me, event: &Event) -> Result<()> {
-    let kind = match Payload::of(event) {
-        Some(Payload::TaskAssigned(_)) => "task",
-        Some(Payload::MessageRequest(_)) => "request",
-        Some(Payload::MessageBroadcast(_)) => "broadcast",
-        _ => "message",
-    };
+    let kind = kind_of(event).unwrap_or(Kind::Message).as_str();
     let message_id = event.id.to_string();
     let mut queued = InboxQueued::new(me.id(), message_id.as_str()).kind(kind);
     queued.from = event.source.as_ref().map(ToString::to_string);
@@ -84,7 +79,7 @@ async fn put(me: &Me, event: &Event) -> Result<()> {
     queued.priority = event.priority.map(|priority| priority.as_str().to_owned());
     queued.expires_at = event.expires_at;
     let mut queued: NewEvent = queued.into_event()?.with_source(me.id())?.with_causation(event.id);
-    queued.id = EventId::foreign("factlog-bus", &queued.stream, &message_id);
+    queued.id = EventId::foreign(SYSTEM, &queued.stream, &message_id);
     match me.log().append(queued).await {
         Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
         appended => appended.map(drop),

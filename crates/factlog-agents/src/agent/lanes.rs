@@ -1,6 +1,6 @@
 //! What an agent has in hand: in lanes, one message at a time in each.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use factlog::Priority;
 
@@ -23,9 +23,11 @@ pub(super) struct Lanes {
     at_work: HashMap<Key, Delivery>,
     /// What waits behind what is being worked at.
     waiting: HashMap<Lane, VecDeque<Delivery>>,
+    /// Those in which something has failed that the log may not know of yet.
+    blocked: HashSet<Lane>,
 }
 
-fn key_of(delivery: &Delivery) -> Key {
+pub(super) fn key_of(delivery: &Delivery) -> Key {
     (delivery.inbox_id.clone(), delivery.item.message_id.clone())
 }
 
@@ -82,10 +84,23 @@ impl Lanes {
         Some(next)
     }
 
-    /// Puts away what has failed, and gives up what is behind it in its lane: it must not come before it.
-    pub(super) fn fail(&mut self, key: &Key) -> Vec<Delivery> {
-        let Some(lane) = self.at_work.remove(key).as_ref().and_then(lane_of) else { return Vec::new() };
-        self.waiting.remove(&lane).map(Vec::from).unwrap_or_default()
+    /// Gives up what has failed, with what is behind it in its lane: nothing of the lane must come before it.
+    pub(super) fn fail(&mut self, key: &Key) -> Option<(Delivery, Vec<Delivery>)> {
+        let failed = self.at_work.remove(key)?;
+        let Some(lane) = lane_of(&failed) else { return Some((failed, Vec::new())) };
+        let behind = self.waiting.remove(&lane).map(Vec::from).unwrap_or_default();
+        self.blocked.insert(lane);
+        Some((failed, behind))
+    }
+
+    /// Whether it was taken before the log knew that something earlier in its lane has failed.
+    pub(super) fn is_blocked(&self, delivery: &Delivery) -> bool {
+        lane_of(delivery).is_some_and(|lane| self.blocked.contains(&lane))
+    }
+
+    /// What is taken from now on comes in order again: the log knows of all that has failed.
+    pub(super) fn unblock(&mut self) {
+        self.blocked.clear();
     }
 
     /// Gives up all that was not begun with.

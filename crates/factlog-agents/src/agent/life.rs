@@ -1,13 +1,12 @@
 //! An agent's life as others see it: it registers, says that it is there, notices who is not, and ends.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use factlog::{Batch, Condition, Error, EventId, Filter, NewEvent, Result, Timestamp, TypedEvent};
 
 use super::Me;
 use super::builder::AgentBuilder;
-use crate::bus::Directory;
+use crate::bus::{Directory, SYSTEM, milliseconds};
 use crate::stream_of;
 use crate::vocabulary::{AgentHeartbeat, AgentReady, AgentSpawned, AgentTerminated};
 
@@ -104,11 +103,8 @@ pub(super) async fn beat(me: &Me, tasks: usize) -> Result<()> {
         ended.context_id.clone_from(&context_id);
         let mut event: NewEvent = ended.into_event()?.with_source(me.id())?;
         // Whoever notices it first says it, and nobody says it twice.
-        event.id = EventId::foreign(
-            "factlog-bus",
-            &event.stream,
-            &format!("silent {}", context_id.unwrap_or_default()),
-        );
+        event.id =
+            EventId::foreign(SYSTEM, &event.stream, &format!("silent {}", context_id.unwrap_or_default()));
         if let Err(error) = me.log().append(event).await {
             tracing::debug!(%error, agent = id, "another has said that it is silent");
         }
@@ -133,8 +129,4 @@ pub(super) async fn end(me: &Me, reason: &str, graceful: bool) -> Result<()> {
     let mut ended = AgentTerminated::new(me.id()).reason(reason).graceful(graceful);
     ended.context_id = Some(me.taker().context_id.clone());
     me.record(ended).await.map(drop)
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

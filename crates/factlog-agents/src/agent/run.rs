@@ -1,30 +1,37 @@
-//! The loop of an agent at work: it wakes when something comes, ends or is due, and takes what it has room for.
+//! The loop of an agent at work: it wakes when something comes, ends or is due, and takes what it has room for. It waits for
+//! the log only where it must: what it takes, and what it tells, is on its way while it goes on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use factlog::{Error, ErrorKind, Event, Filter, Following, NewEvent, Position, Result, Timestamp};
+use factlog::{Error, ErrorKind, Event, Filter, Following, Position, Result, Timestamp};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::builder::AgentBuilder;
-use super::handler::{Handlers, OnEvent};
-use super::intake;
+use super::handler::Handlers;
+use super::hearing::{listen, take_in};
 use super::lanes::Lanes;
 use super::life::{self, Registration};
-use super::work::{Done, End, given_back, settled, work};
-use super::{Me, Stop};
-use crate::bus::{Delivery, Room};
+use super::outbox::Outbox;
+use super::work::{Done, End, work};
+use super::{Me, Stop, intake};
+use crate::bus::{Delivery, Room, Taken};
 use crate::stream_of;
-use crate::vocabulary::{Payload, SystemError};
+use crate::vocabulary::Payload;
 
 /// The pause after the store could not be reached.
 pub(super) const AWAY_PAUSE: Duration = Duration::from_millis(500);
-/// How many things that have ended are told of at once.
+/// Why a run gives back what it has not begun with, at its end.
+const STOPS: &str = "the agent stops";
+/// How many things that have ended are looked at in one turn.
 const SETTLED_AT_ONCE_MAX: usize = 200;
+
+/// What was taken out of an inbox.
+type Taking = BoxFuture<'static, (String, Result<Taken>)>;
 
 /// A run of an agent.
 pub(super) struct Run {
@@ -39,14 +46,15 @@ pub(super) struct Run {
     following: Following,
     /// The inboxes, and when something in each is due at the latest.
     inboxes: BTreeMap<String, Option<Timestamp>>,
-    /// Those in which there may be something to take.
-    stirred: BTreeSet<String>,
+    /// Those in which there may be something to take, one after the other.
+    stirred: VecDeque<String>,
+    /// Those in which there was more than there was room for.
+    crowded: BTreeSet<String>,
+    taking: Option<Taking>,
     lanes: Lanes,
     working: JoinSet<Done>,
     listening: JoinSet<()>,
-    deliveries: HashMap<super::lanes::Key, Delivery>,
-    /// What came of things and could not be recorded yet, batch by batch. Nothing more is taken before it is.
-    untold: VecDeque<Vec<NewEvent>>,
+    outbox: Outbox,
     renew_at: Instant,
     beat_at: Instant,
 }
@@ -71,12 +79,13 @@ impl Run {
             stopping,
             following: me.log().follow(Filter::all()).after(newest),
             inboxes: BTreeMap::new(),
-            stirred: BTreeSet::new(),
+            stirred: VecDeque::new(),
+            crowded: BTreeSet::new(),
+            taking: None,
             lanes: Lanes::default(),
             working: JoinSet::new(),
             listening: JoinSet::new(),
-            deliveries: HashMap::new(),
-            untold: VecDeque::new(),
+            outbox: Outbox::new(me.clone()),
             renew_at: Instant::now() + builder.visibility / 3,
             beat_at: Instant::now() + builder.heartbeat,
         };
@@ -104,8 +113,8 @@ impl Run {
             streams.push(stream_of("inbox", inbox)?);
         }
         self.following = me.log().follow(Filter { streams, ..Filter::all() }).after(after);
-        self.stirred.extend(inboxes.iter().cloned());
         self.inboxes = inboxes.into_iter().map(|inbox| (inbox, None)).collect();
+        self.stir_all();
         Ok(())
     }
 
@@ -118,7 +127,7 @@ impl Run {
                 Err(error) if error.kind() == ErrorKind::Unavailable => {
                     tracing::warn!(%error, agent = self.me.id(), "the agent waits for the store");
                     tokio::time::sleep(AWAY_PAUSE).await;
-                    self.stirred.extend(self.inboxes.keys().cloned());
+                    self.stir_all();
                 }
                 Err(error) => {
                     self.working.abort_all();
@@ -128,12 +137,11 @@ impl Run {
         }
     }
 
-    /// One turn: take what there is room for, and wait until something happens.
+    /// One turn: begin to take what there is room for, and wait until something happens.
     async fn turn(&mut self) -> Result<Option<Stop>> {
-        self.tell().await?;
         // However much there is to do, and however long it slept: first it keeps what it has in hand.
         self.keep().await?;
-        self.take().await?;
+        self.begin_taking();
         let due = self.due();
         tokio::select! {
             biased;
@@ -141,7 +149,9 @@ impl Run {
             _ = self.stopping.changed() => {
                 return Ok(self.stopping.borrow().clone());
             }
-            Some(done) = self.working.join_next() => self.settle(done.ok()).await?,
+            told = self.outbox.tell() => told?,
+            (inbox, taken) = taken(&mut self.taking) => self.begin_with_all(&inbox, taken)?,
+            Some(done) = self.working.join_next() => self.settle(done.ok())?,
             event = self.following.next() => {
                 let event = event.unwrap_or_else(|| Err(Error::stopped("the log was closed")))?;
                 self.hear(&event).await?;
@@ -149,26 +159,30 @@ impl Run {
                     self.hear(&*event?).await?;
                 }
             }
-            () = tokio::time::sleep_until(due) => self.keep().await?,
+            () = tokio::time::sleep_until(due) => {}
         }
         Ok(None)
     }
 
     /// When it must act next, whatever comes.
     fn due(&self) -> Instant {
-        let now = Timestamp::now();
-        let soonest = self.inboxes.values().flatten().min();
-        let inbox_due = soonest.map(|end| {
-            let micros = u64::try_from(end.as_micros() - now.as_micros()).unwrap_or_default();
-            Instant::now() + Duration::from_micros(micros) + Duration::from_millis(1)
-        });
         let soonest = self.renew_at.min(self.beat_at);
+        let inbox_due = self.inboxes.values().flatten().min();
+        let inbox_due =
+            inbox_due.map(|end| Instant::now() + crate::bus::left(*end) + Duration::from_millis(1));
         inbox_due.map_or(soonest, |due| due.min(soonest))
     }
 
     async fn hear(&mut self, event: &Event) -> Result<()> {
         if let Some(inbox) = event.stream.strip_prefix("inbox-") {
-            self.stirred.insert(inbox.to_owned());
+            // Nothing is to be had because somebody has something.
+            let is_of_one_in_hand = matches!(
+                event.event_type.as_str(),
+                "inbox:offered" | "inbox:started" | "inbox:renewed" | "inbox:delivered"
+            );
+            if !is_of_one_in_hand {
+                self.stir(inbox);
+            }
             return Ok(());
         }
         let own = &self.me.taker().context_id;
@@ -184,29 +198,61 @@ impl Run {
         }
     }
 
-    /// Takes what it has room for, of those inboxes in which something may be.
-    async fn take(&mut self) -> Result<()> {
+    fn stir(&mut self, inbox: &str) {
+        if self.inboxes.contains_key(inbox) && !self.stirred.iter().any(|known| known == inbox) {
+            self.stirred.push_back(inbox.to_owned());
+        }
+    }
+
+    fn stir_all(&mut self) {
+        self.stirred = self.inboxes.keys().cloned().collect();
+    }
+
+    /// Begins to take out of the next inbox in which something may be what it has room for.
+    fn begin_taking(&mut self) {
         let now = Timestamp::now();
-        let is_due = |due: &Option<Timestamp>| due.is_some_and(|due| due <= now);
-        let due = self.inboxes.iter().filter(|(_, due)| is_due(due)).map(|(inbox, _)| inbox.clone());
-        self.stirred.extend(due.collect::<Vec<_>>());
-        for inbox in std::mem::take(&mut self.stirred) {
-            if !self.inboxes.contains_key(&inbox) {
+        let mut due = Vec::new();
+        for (inbox, end) in &mut self.inboxes {
+            if end.take_if(|end| *end <= now).is_some() {
+                due.push(inbox.clone());
+            }
+        }
+        due.iter().for_each(|inbox| self.stir(inbox));
+        if self.taking.is_some() || !self.outbox.is_clear() {
+            return;
+        }
+        let Some(inbox) = self.stirred.pop_front() else { return };
+        self.lanes.unblock();
+        let (bus, taker) = (self.me.bus().clone(), self.me.taker().clone());
+        let (room, visibility) = (self.room(), self.visibility);
+        let taking = async move {
+            let taken = bus.take_ahead(&inbox, &taker, room, visibility).await;
+            (inbox, taken)
+        };
+        self.taking = Some(taking.boxed());
+    }
+
+    /// Takes what was taken in hand.
+    fn begin_with_all(&mut self, inbox: &str, taken: Result<Taken>) -> Result<()> {
+        let taken = taken.inspect_err(|_| self.stir(inbox))?;
+        for delivery in taken.deliveries {
+            // It was offered again because this run was silent for too long, and is still in its hands.
+            if self.lanes.has(&delivery) || self.outbox.has(&delivery) {
                 continue;
             }
-            let room = self.room();
-            let taken = self.me.bus().take_what_fits(&inbox, self.me.taker(), room, self.visibility).await;
-            let taken = taken.inspect_err(|_| _ = self.stirred.insert(inbox.clone()))?;
-            self.inboxes.insert(inbox, taken.due);
-            for delivery in taken.deliveries {
-                // It was offered again because this run was silent for too long, and is still in its hands.
-                if self.lanes.has(&delivery) {
-                    continue;
-                }
-                if let Some(delivery) = self.lanes.begin(delivery) {
-                    self.begin_with(delivery);
-                }
+            if self.lanes.is_blocked(&delivery) {
+                self.outbox.give_back(vec![delivery], "an earlier message of the same sender comes first")?;
+            } else if let Some(delivery) = self.lanes.begin(delivery) {
+                self.begin_with(delivery);
             }
+        }
+        if taken.has_more {
+            self.crowded.insert(inbox.to_owned());
+        } else {
+            self.crowded.remove(inbox);
+        }
+        if let Some(due) = self.inboxes.get_mut(inbox) {
+            *due = taken.due;
         }
         Ok(())
     }
@@ -231,57 +277,36 @@ impl Run {
     }
 
     fn begin_with(&mut self, delivery: Delivery) {
-        let key = (delivery.inbox_id.clone(), delivery.item.message_id.clone());
-        self.deliveries.insert(key, delivery.clone());
         self.working.spawn(work(self.me.clone(), self.handlers.clone(), delivery));
     }
 
-    /// Says what came of what has ended, as one batch, and goes on with what was behind it.
-    async fn settle(&mut self, first: Option<Done>) -> Result<()> {
-        let mut handled: HashMap<String, Vec<String>> = HashMap::new();
-        let mut failed = Vec::new();
-        let mut given_up = Vec::new();
-        let mut ended = 0;
+    /// Goes on with what is behind what has ended, and has the log told what came of it.
+    fn settle(&mut self, first: Option<Done>) -> Result<()> {
         let mut next = first;
-        while let Some(done) = next {
-            ended += 1;
-            let delivery = self.deliveries.remove(&done.key);
-            match done.end {
-                End::Handled => handled.entry(done.key.0.clone()).or_default().push(done.key.1.clone()),
+        let mut ended = 0;
+        while let Some(Done { key, end }) = next {
+            match end {
+                End::Handled => self.outbox.handled(key.clone()),
                 End::Failed(reason) => {
-                    failed.extend(delivery.map(|delivery| (delivery, reason)));
-                    given_up.extend(self.lanes.fail(&done.key));
+                    if let Some((delivery, behind)) = self.lanes.fail(&key) {
+                        self.outbox.failed(&delivery, &reason, behind)?;
+                    }
                 }
                 End::Told => {}
                 End::Untold(error) => {
-                    tracing::warn!(%error, agent = self.me.id(), message = done.key.1, "what came of it was not recorded");
+                    tracing::warn!(%error, agent = self.me.id(), message = key.1, "what came of it was not recorded");
                 }
             }
-            if let Some(delivery) = self.lanes.finish(&done.key) {
+            if let Some(delivery) = self.lanes.finish(&key) {
                 self.begin_with(delivery);
             }
-            self.stirred.insert(done.key.0);
+            ended += 1;
             let more = if ended < SETTLED_AT_ONCE_MAX { self.working.try_join_next() } else { None };
             next = more.and_then(std::result::Result::ok);
         }
-        // There is room again, for whatever waits in any of them.
-        self.stirred.extend(self.inboxes.keys().cloned());
-        let mut events = settled(&self.me, handled, failed)?;
-        events.extend(given_back(&self.me, given_up, "an earlier message of the same sender comes first")?);
-        if !events.is_empty() {
-            self.untold.push_back(events);
-        }
-        self.tell().await
-    }
-
-    /// Records what came of things. What cannot be recorded now is kept: else it would all be done again.
-    async fn tell(&mut self) -> Result<()> {
-        while let Some(events) = self.untold.front() {
-            match self.me.log().append(events.clone()).await {
-                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-                told => _ = told?,
-            }
-            self.untold.pop_front();
+        // There is room again.
+        for inbox in std::mem::take(&mut self.crowded) {
+            self.stir(&inbox);
         }
         Ok(())
     }
@@ -306,10 +331,8 @@ impl Run {
 
     /// Finishes what it is at, gives back the rest, and says that it has ended.
     async fn stop(mut self, stop: &Stop) -> Result<()> {
-        let waiting = given_back(&self.me, self.lanes.give_up_waiting(), "the agent stops")?;
-        if !waiting.is_empty() {
-            self.untold.push_back(waiting);
-        }
+        let waiting = self.lanes.give_up_waiting();
+        self.outbox.give_back(waiting, STOPS)?;
         let end = Instant::now() + stop.grace;
         loop {
             match self.finish(end).await {
@@ -334,11 +357,13 @@ impl Run {
 
     /// Finishes what it is at, and says what came of it, until all is done or the time is over.
     async fn finish(&mut self, end: Instant) -> Result<()> {
-        self.tell().await?;
-        while !self.lanes.is_idle() {
+        while !(self.lanes.is_idle() && self.outbox.is_empty() && self.taking.is_none()) {
             let renew_at = self.renew_at;
             tokio::select! {
-                Some(done) = self.working.join_next() => self.settle(done.ok()).await?,
+                told = self.outbox.tell() => told?,
+                // What was on its way to it is given back.
+                (_, taken) = taken(&mut self.taking) => self.outbox.give_back(taken?.deliveries, STOPS)?,
+                Some(done) = self.working.join_next() => self.settle(done.ok())?,
                 () = tokio::time::sleep_until(end) => break,
                 () = tokio::time::sleep_until(renew_at) => self.keep().await?,
             }
@@ -347,42 +372,10 @@ impl Run {
     }
 }
 
-/// Puts what others record for the agent into its inbox, from where it has stopped the last time.
-async fn take_in(me: Me, filter: Filter, newest: Position) {
-    let name = format!("agent/{}", me.id());
-    let mut following = me.log().follow(filter).after(newest).durable(&name).partial();
-    while let Some(event) = following.next().await {
-        let event: Arc<Event> = match event {
-            Ok(event) => event,
-            // Another run has taken over, or the log was closed: both end this one anyway.
-            Err(error) => return tracing::warn!(%error, agent = me.id(), "nothing more is taken in"),
-        };
-        while let Err(error) = intake::take_in(&me, &event).await {
-            tracing::warn!(%error, agent = me.id(), "what others recorded for the agent waits");
-            tokio::time::sleep(AWAY_PAUSE).await;
-        }
-    }
-}
-
-/// Hears events of a filter, one after the other. What a handler makes of one that it cannot handle is recorded.
-async fn listen(me: Me, filter: Filter, after: Position, handler: OnEvent) {
-    let mut following = me.log().follow(filter).after(after);
-    while let Some(event) = following.next().await {
-        let event: Arc<Event> = match event {
-            Ok(event) => event,
-            Err(error) => return tracing::error!(%error, agent = me.id(), "an agent hears no more"),
-        };
-        let heard =
-            std::panic::AssertUnwindSafe(handler(me.clone(), Arc::clone(&event))).catch_unwind().await;
-        let why = match heard {
-            Ok(Ok(())) => continue,
-            Ok(Err(failed)) => failed.error.message,
-            Err(_) => "the handler panicked".to_owned(),
-        };
-        let told =
-            SystemError::new().message(format!("{} could not handle {}: {why}", me.id(), event.event_type));
-        if let Err(error) = me.record(told).await {
-            tracing::warn!(%error, agent = me.id(), "a failure was not recorded");
-        }
-    }
+/// Waits for what is on its way out of an inbox, for ever where nothing is.
+async fn taken(taking: &mut Option<Taking>) -> (String, Result<Taken>) {
+    let Some(on_its_way) = taking else { return std::future::pending().await };
+    let taken = on_its_way.await;
+    *taking = None;
+    taken
 }

@@ -1,6 +1,6 @@
 //! What an agent does with one thing that it was given: it calls the handler, and says what came of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use factlog::{ErrorKind, EventId, Json, NewEvent, Result, TypedEvent};
 use futures_util::FutureExt;
@@ -9,9 +9,9 @@ use super::Me;
 use super::handler::{
     Failed, GivenMessage, GivenRequest, GivenTask, Handlers, INTERNAL_ERROR, TaskError, ThenTask,
 };
-use super::lanes::Key;
+use super::lanes::{Key, key_of};
 use super::run::AWAY_PAUSE;
-use crate::bus::{Delivery, Kind, RequestError, nacking};
+use crate::bus::{Delivery, Kind, RequestError, SYSTEM, nacking};
 use crate::vocabulary::{
     InboxAcked, InboxDead, InboxDelivered, InboxNacked, InboxReleased, TaskAccepted, TaskCompleted,
     TaskFailed, TaskRejected, TaskStarted,
@@ -39,14 +39,44 @@ pub(super) enum End {
 
 /// Calls the handler and says what came of it. A panic is a failure like any other.
 pub(super) async fn work(me: Me, handlers: Handlers, delivery: Delivery) -> Done {
-    let key = (delivery.inbox_id.clone(), delivery.item.message_id.clone());
+    let key = key_of(&delivery);
+    let run = me.clone();
     let me = me.given(&delivery);
+    // What has been in other hands may be what kills whoever has it: it alone is to pay for that, and not what waits beside it.
+    let is_suspect = delivery.item.attempts > 1;
+    if is_suspect && let Err(error) = begun(&run, &key).await {
+        return Done { key, end: End::Untold(error) };
+    }
     let end = match delivery.item.kind {
         Kind::Task => told(do_task(&me, &handlers, &delivery).await),
         Kind::Request => told(answer(&me, &handlers, &delivery).await),
-        Kind::Message | Kind::Broadcast | Kind::Response => read(me, &handlers, &delivery).await,
+        Kind::Message | Kind::Broadcast | Kind::Response => match read(me, &handlers, &delivery).await {
+            // The next suspect may end this process, and this one is not to be one again.
+            End::Handled if is_suspect => told(acknowledge(&run, &key).await),
+            end => end,
+        },
     };
     Done { key, end }
+}
+
+async fn begun(run: &Me, (inbox, id): &Key) -> Result<()> {
+    let ids = [id.clone()];
+    while_away(|| run.bus().begun(inbox, run.taker(), &ids)).await
+}
+
+async fn acknowledge(run: &Me, (inbox, id): &Key) -> Result<()> {
+    let acked = handled(run, inbox, vec![id.clone()])?;
+    while_away(|| run.log().append(acked.clone())).await.map(drop)
+}
+
+/// Tries until the store is there: what was done once is not to be done again because it was away.
+async fn while_away<T, F: Future<Output = Result<T>>>(mut attempt: impl FnMut() -> F) -> Result<T> {
+    loop {
+        match attempt().await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => tokio::time::sleep(AWAY_PAUSE).await,
+            told => return told,
+        }
+    }
 }
 
 fn told(recorded: Result<()>) -> End {
@@ -94,13 +124,7 @@ async fn answer(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()>
         }
     };
     let outcome: std::result::Result<Json, RequestError> = outcome.map_err(|failed| failed.error);
-    loop {
-        match me.bus().respond(delivery, me.id(), outcome.clone()).await {
-            // It was answered once, and is not to be answered anew because the store was away.
-            Err(error) if error.kind() == ErrorKind::Unavailable => tokio::time::sleep(AWAY_PAUSE).await,
-            told => return told.map(drop),
-        }
-    }
+    while_away(|| me.bus().respond(delivery, me.id(), outcome.clone())).await.map(drop)
 }
 
 async fn do_task(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()> {
@@ -111,13 +135,7 @@ async fn do_task(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()
     let done = std::panic::AssertUnwindSafe(done).catch_unwind().await;
     let done = done.unwrap_or_else(|panic| Err(TaskError::retry(panicked(&*panic))));
     let events = ending(me, delivery, done, u64::try_from(began.elapsed().as_millis()).ok())?;
-    loop {
-        match tell_end(me, delivery, &events).await {
-            // It was done once, and is not to be done again because the store was away.
-            Err(error) if error.kind() == ErrorKind::Unavailable => tokio::time::sleep(AWAY_PAUSE).await,
-            told => return told,
-        }
-    }
+    while_away(|| tell_end(me, delivery, &events)).await
 }
 
 /// Says that the agent has accepted a task, and begins with it.
@@ -189,7 +207,7 @@ impl Step<'_> {
             "completed" => format!("{id} completed 0"),
             _ => format!("{id} {what} {} {}", self.attempt, self.me.taker().context_id),
         };
-        event.id = EventId::foreign("factlog-bus", &event.stream, &told);
+        event.id = EventId::foreign(SYSTEM, &event.stream, &told);
         Ok(event)
     }
 
@@ -237,27 +255,18 @@ impl Step<'_> {
     }
 }
 
-/// What is recorded of messages that were handled, and of those that could not be: one batch.
-pub(super) fn settled(
-    me: &Me,
-    handled: HashMap<String, Vec<String>>,
-    failed: Vec<(Delivery, String)>,
-) -> Result<Vec<NewEvent>> {
-    let mut events = Vec::new();
-    for (inbox, ids) in handled {
-        let acked = InboxAcked::new(inbox, ids, me.id()).context_id(me.taker().context_id.as_str());
-        events.push(me.own(acked)?);
-    }
-    for (delivery, reason) in failed {
-        let item = &delivery.item;
-        let attempts = (item.attempts, item.attempts_max);
-        let run = (me.id(), Some(me.taker().context_id.as_str()));
-        let nacked = nacking(&delivery.inbox_id, run, &item.message_id, attempts, &reason, None)?;
-        for event in nacked {
-            events.push(event.with_source(me.id())?);
-        }
-    }
-    Ok(events)
+/// What is recorded of messages that were handled.
+pub(super) fn handled(me: &Me, inbox: &str, ids: Vec<String>) -> Result<NewEvent> {
+    me.own(InboxAcked::new(inbox, ids, me.id()).context_id(me.taker().context_id.as_str()))
+}
+
+/// What is recorded of a message that could not be handled.
+pub(super) fn failed(me: &Me, delivery: &Delivery, reason: &str) -> Result<Vec<NewEvent>> {
+    let item = &delivery.item;
+    let attempts = (item.attempts, item.attempts_max);
+    let run = (me.id(), Some(me.taker().context_id.as_str()));
+    let nacked = nacking(&delivery.inbox_id, run, &item.message_id, attempts, reason, None)?;
+    nacked.into_iter().map(|event| event.with_source(me.id())).collect()
 }
 
 /// What is recorded of messages that were not begun with.

@@ -91,50 +91,7 @@ impl<S: Fold> Held<S> {
                 Err(error) => return Err(error),
             }
         }
-        Err(self.others_are_faster())
-    }
-
-    /// Looks, decides, and records what was decided, whatever else comes in between: the fold judges it when it stands in the
-    /// log. With types, only if none of these came in between; else it looks and decides again.
-    ///
-    /// # Errors
-    /// What the decision says, what the log says, and `Unavailable` when others were faster each time.
-    pub(crate) async fn record(
-        &mut self,
-        log: &EventLog,
-        unless: &[TypePattern],
-        mut decide: impl FnMut(&S) -> Result<Vec<NewEvent>>,
-    ) -> Result<Option<Appended>> {
-        for attempt in 0..DECIDE_TRIES_MAX {
-            self.refresh(log).await?;
-            let events = decide(&self.state)?;
-            if events.is_empty() {
-                return Ok(None);
-            }
-            let mut batch = Batch::new(events)?;
-            if !unless.is_empty() {
-                let own = Filter::stream(self.stream.clone());
-                let filter = Filter { types: unless.to_vec(), ..own };
-                batch = batch.condition(Condition::NoneSince { filter, after: self.position })?;
-            }
-            match log.append(batch.clone()).await {
-                Ok(appended) => {
-                    self.take_own(batch, &appended)?;
-                    self.refresh(log).await?;
-                    return Ok(Some(appended));
-                }
-                Err(error) if error.kind() == ErrorKind::Conflict && !unless.is_empty() => {
-                    tokio::time::sleep(pause(attempt)).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(self.others_are_faster())
-    }
-
-    fn others_are_faster(&self) -> Error {
-        Error::unavailable(format!("others write into {} all the time", self.stream))
-            .with_hint("try again in a moment")
+        Err(others_are_faster(&self.stream))
     }
 
     /// After a conflict: where the newest events of the stream were removed, only its version tells of them.
@@ -159,6 +116,10 @@ impl<S: Fold> Held<S> {
     }
 }
 
+fn others_are_faster(stream: &StreamName) -> Error {
+    Error::unavailable(format!("others write into {stream} all the time")).with_hint("try again in a moment")
+}
+
 /// A pause that grows, and differs from one to the next, so that those who wait do not wake together.
 pub(super) fn pause(attempt: u32) -> Duration {
     let most = Duration::from_millis(1 << attempt.min(6)).min(DECIDE_PAUSE_MAX);
@@ -167,7 +128,14 @@ pub(super) fn pause(attempt: u32) -> Duration {
 
 /// The states of streams of one kind that a handle keeps.
 #[derive(Debug)]
-pub(crate) struct HeldStates<S>(std::sync::Mutex<HashMap<StreamName, Arc<Mutex<Held<S>>>>>);
+pub(crate) struct HeldStates<S>(std::sync::Mutex<HashMap<StreamName, Entry<S>>>);
+
+/// The state of one stream, and whose turn it is to record what was decided on it.
+#[derive(Debug)]
+struct Entry<S> {
+    state: Arc<Mutex<Held<S>>>,
+    turn: Arc<Mutex<()>>,
+}
 
 impl<S> Default for HeldStates<S> {
     fn default() -> Self {
@@ -178,15 +146,61 @@ impl<S> Default for HeldStates<S> {
 impl<S: Fold + 'static> HeldStates<S> {
     /// The state of a stream, for one caller at a time; as it was last read.
     pub(crate) async fn of(&self, stream: &StreamName) -> OwnedMutexGuard<Held<S>> {
-        self.entry(stream).lock_owned().await
+        let state = self.entry(stream, |entry| Arc::clone(&entry.state));
+        state.lock_owned().await
     }
 
-    fn entry(&self, stream: &StreamName) -> Arc<Mutex<Held<S>>> {
+    /// Looks, decides, and records what was decided, whatever else comes in between: the fold judges it when it stands in the
+    /// log. With types, only if none of these came in between; else it looks and decides again. Gives the state with that, and
+    /// where it was recorded.
+    ///
+    /// One caller at a time; while it records, others may look.
+    ///
+    /// # Errors
+    /// What the decision says, what the log says, and `Unavailable` when others were faster each time.
+    pub(crate) async fn record(
+        &self,
+        log: &EventLog,
+        stream: &StreamName,
+        unless: &[TypePattern],
+        mut decide: impl FnMut(&S) -> Result<Vec<NewEvent>>,
+    ) -> Result<(OwnedMutexGuard<Held<S>>, Option<Appended>)> {
+        let turn = self.entry(stream, |entry| Arc::clone(&entry.turn));
+        let _turn = turn.lock_owned().await;
+        for attempt in 0..DECIDE_TRIES_MAX {
+            let mut held = self.of(stream).await;
+            let events = decide(held.refresh(log).await?)?;
+            if events.is_empty() {
+                return Ok((held, None));
+            }
+            let mut batch = Batch::new(events)?;
+            if !unless.is_empty() {
+                let filter = Filter { types: unless.to_vec(), ..Filter::stream(stream.clone()) };
+                batch = batch.condition(Condition::NoneSince { filter, after: held.position })?;
+            }
+            drop(held);
+            match log.append(batch.clone()).await {
+                Ok(appended) => {
+                    let mut held = self.of(stream).await;
+                    held.take_own(batch, &appended)?;
+                    held.refresh(log).await?;
+                    return Ok((held, Some(appended)));
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict && !unless.is_empty() => {
+                    tokio::time::sleep(pause(attempt)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(others_are_faster(stream))
+    }
+
+    fn entry<R>(&self, stream: &StreamName, of: impl FnOnce(&Entry<S>) -> R) -> R {
         let mut held = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if held.len() >= HELD_STATES_MAX && !held.contains_key(stream) {
-            held.retain(|_, state| Arc::strong_count(state) > 1);
+            held.retain(|_, entry| Arc::strong_count(&entry.state) > 1 || Arc::strong_count(&entry.turn) > 1);
         }
-        let new = || Arc::new(Mutex::new(Held::new(stream.clone())));
-        Arc::clone(held.entry(stream.clone()).or_insert_with(new))
+        let new = || Entry { state: Arc::new(Mutex::new(Held::new(stream.clone()))), turn: Arc::default() };
+        of(held.entry(stream.clone()).or_insert_with(new))
     }
 }

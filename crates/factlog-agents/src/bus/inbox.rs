@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::item::{Item, State};
 use crate::vocabulary::{
     InboxAcked, InboxDead, InboxDelivered, InboxExpired, InboxNacked, InboxOffered, InboxQueued,
-    InboxReleased, InboxRenewed, InboxReplayed, Payload,
+    InboxReleased, InboxRenewed, InboxReplayed, InboxStarted, Payload,
 };
 
 /// Messages that are done with and still known by their ids.
@@ -153,7 +153,7 @@ impl Inbox {
             if lane.is_some_and(|lane| held_up.contains(&lane)) {
                 continue;
             }
-            if item.is_available(taker, now) && item.attempts < item.attempts_max {
+            if item.is_available(taker, now) && item.attempts_made() < item.attempts_max {
                 available.push(item);
             } else if item.holds_up(taker, now) {
                 held_up.extend(lane);
@@ -169,7 +169,8 @@ impl Inbox {
 
     /// What was offered as often as it may be, and came back each time.
     pub(super) fn given_up(&self, taker: &Taker, now: Timestamp) -> Vec<String> {
-        let is_over = |item: &&Item| item.attempts >= item.attempts_max && item.is_available(taker, now);
+        let is_over =
+            |item: &&Item| item.attempts_made() >= item.attempts_max && item.is_available(taker, now);
         self.items.values().filter(is_over).map(|item| item.message_id.clone()).collect()
     }
 
@@ -177,7 +178,6 @@ impl Inbox {
     pub(super) fn next_due(&self, taker: &Taker, now: Timestamp) -> Option<Timestamp> {
         let waits = self.items.values().filter(|item| !item.is_available(taker, now));
         let due = waits.filter_map(|item| match &item.state {
-            State::Offered { by, .. } if by == taker => None,
             State::Nacked { until } | State::Offered { until, .. } | State::Delivered { until, .. } => {
                 Some(*until)
             }
@@ -210,7 +210,10 @@ impl Fold for Inbox {
         let (at, position) = (event.recorded_at, event.position);
         match Payload::of(event) {
             Some(Payload::InboxQueued(queued)) => self.queued(queued, position, at),
-            Some(Payload::InboxOffered(by)) if self.is_open_to(&by.agent_id) => self.offered(&by, at),
+            Some(Payload::InboxOffered(by)) if self.is_open_to(&by.agent_id) => {
+                self.offered(&by, position, at);
+            }
+            Some(Payload::InboxStarted(by)) if self.is_open_to(&by.agent_id) => self.started(&by),
             Some(Payload::InboxRenewed(by)) if self.is_open_to(&by.agent_id) => self.renewed(&by, at),
             Some(Payload::InboxDelivered(by)) if self.is_open_to(&by.agent_id) => self.delivered(&by, at),
             Some(Payload::InboxAcked(by)) if self.is_open_to(&by.agent_id) => self.acked(&by, at),
@@ -264,15 +267,21 @@ impl Inbox {
         }
     }
 
-    fn offered(&mut self, offered: &InboxOffered, at: Timestamp) {
+    fn offered(&mut self, offered: &InboxOffered, position: Position, at: Timestamp) {
         let taker = taker(&offered.agent_id, offered.context_id.as_deref());
         let until = later(at, offered.visibility_ms);
         self.each(&offered.message_ids, |item| {
             if item.is_available(&taker, at) {
-                item.attempts += 1;
-                item.had_by(&taker.context_id);
-                item.state = State::Offered { by: taker.clone(), until };
+                item.offer(taker.clone(), until, offered.ahead == Some(true), position);
             }
+        });
+    }
+
+    fn started(&mut self, started: &InboxStarted) {
+        let taker = taker(&started.agent_id, started.context_id.as_deref());
+        self.each(&started.message_ids, |item| match &mut item.state {
+            State::Offered { by, is_begun, .. } if *by == taker => *is_begun = true,
+            _ => {}
         });
     }
 
@@ -281,7 +290,8 @@ impl Inbox {
         let until = later(at, renewed.visibility_ms);
         self.each(&renewed.message_ids, |item| {
             // Late, and yet in time: nobody has taken it meanwhile.
-            if let State::Offered { by, until: end } | State::Delivered { by, until: end } = &mut item.state
+            if let State::Offered { by, until: end, .. } | State::Delivered { by, until: end } =
+                &mut item.state
                 && *by == taker
             {
                 *end = until.max(*end);
@@ -318,7 +328,7 @@ impl Inbox {
         self.each(&nacked.message_ids, |item| {
             // A run that could do nothing with it has no say once the next run of the agent is at it.
             let is_anothers = match (&item.state, &nacked.context_id) {
-                (State::Offered { by, until } | State::Delivered { by, until }, Some(context)) => {
+                (State::Offered { by, until, .. } | State::Delivered { by, until }, Some(context)) => {
                     *until > at && by.context_id != *context
                 }
                 _ => false,
@@ -337,8 +347,9 @@ impl Inbox {
             // A run that had it before, and lost it, gives back nothing; one that never had it comes after the one that has.
             let is_late = || released.context_id.as_ref().is_some_and(|context| item.was_had_by(context));
             if by.agent_id == released.agent_id && (is_own_run || !is_late()) {
-                // It was not begun with, unless it is taken from a run that has ended.
-                item.attempts = item.attempts.saturating_sub(u64::from(is_own_run));
+                // It was not begun with, unless it is taken from a run that has ended and may have.
+                item.attempts =
+                    if is_own_run { item.attempts.saturating_sub(1) } else { item.attempts_made() };
                 item.state = State::Queued;
             }
         });

@@ -56,6 +56,10 @@ pub enum State {
         by: Taker,
         /// Until when it has it for itself.
         until: Timestamp,
+        /// Whether it may have begun with it, so that this counts as an attempt even if nothing is heard of it.
+        is_begun: bool,
+        /// Where it was handed out.
+        at: Position,
     },
     /// It was read, and not acknowledged.
     Delivered {
@@ -149,9 +153,31 @@ impl Item {
         }
     }
 
-    /// Whether its time has run out.
+    /// Whether its time has run out. What was handed out in time may be finished.
     pub fn has_expired(&self, now: Timestamp) -> bool {
-        self.expires_at.is_some_and(|expires| expires <= now)
+        self.expires_at.is_some_and(|expires| expires <= now) && !self.is_in_hand(now)
+    }
+
+    /// Whether somebody has it for itself at a time.
+    fn is_in_hand(&self, now: Timestamp) -> bool {
+        match &self.state {
+            State::Offered { until, .. } | State::Delivered { until, .. } => *until > now,
+            State::Queued | State::Nacked { .. } => false,
+        }
+    }
+
+    /// How often somebody has tried it, as far as that counts: what a run was handed ahead and did not begin with does not.
+    pub(super) fn attempts_made(&self) -> u64 {
+        let is_unbegun = matches!(self.state, State::Offered { is_begun: false, .. });
+        self.attempts.saturating_sub(u64::from(is_unbegun))
+    }
+
+    /// Hands it to a run. The first time counts however it ends; later ones that are handed ahead once the run has begun.
+    pub(super) fn offer(&mut self, by: Taker, until: Timestamp, is_ahead: bool, at: Position) {
+        self.attempts = self.attempts_made() + 1;
+        self.had_by(&by.context_id);
+        let is_begun = !is_ahead || self.attempts == 1;
+        self.state = State::Offered { by, until, is_begun, at };
     }
 
     /// The word for where it stands at a time: what nobody has recorded as expired is shown as expired.
@@ -184,7 +210,7 @@ impl Item {
         }
         match &self.state {
             State::Nacked { until } => *until > now && self.attempts < self.attempts_max,
-            State::Offered { by, until } => by != taker && *until > now,
+            State::Offered { by, until, .. } => by != taker && *until > now,
             State::Queued | State::Delivered { .. } => false,
         }
     }
@@ -197,7 +223,7 @@ impl Item {
     /// Whether an agent may say what becomes of it: nobody else has it at the time.
     pub(super) fn is_for(&self, agent_id: &str, at: Timestamp) -> bool {
         match &self.state {
-            State::Offered { by, until } | State::Delivered { by, until } => {
+            State::Offered { by, until, .. } | State::Delivered { by, until } => {
                 by.agent_id == agent_id || *until <= at
             }
             State::Queued | State::Nacked { .. } => true,
@@ -208,7 +234,7 @@ impl Item {
         remember(&mut self.read_in, context_id);
     }
 
-    pub(super) fn had_by(&mut self, context_id: &str) {
+    fn had_by(&mut self, context_id: &str) {
         remember(&mut self.had_by, context_id);
     }
 

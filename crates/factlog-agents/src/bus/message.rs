@@ -6,7 +6,7 @@ use std::time::Duration;
 use factlog::{Error, Event, EventId, Json, NewEvent, Priority, Result, StreamName, Timestamp, TypedEvent};
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Directory, Kind, Registered, To};
+use super::{Address, Directory, Kind, Registered, To, milliseconds};
 use crate::stream_of;
 use crate::vocabulary::{
     InboxQueued, MessageBroadcast, MessageRequest, MessageSent, Payload, TaskAssigned, type_named,
@@ -19,7 +19,7 @@ pub const MESSAGE_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Messages that answer one another, one behind the other: more are two agents that talk in circles.
 pub const HOPS_MAX: u64 = 32;
 /// What the ids of the bus's own events are made with.
-pub(super) const SYSTEM: &str = "factlog-bus";
+pub(crate) const SYSTEM: &str = "factlog-bus";
 
 /// A message on its way: what it says, to whom, and how.
 ///
@@ -252,7 +252,7 @@ impl Message {
             (Body::Task(_), None) => return None,
             _ => MESSAGE_TTL,
         };
-        Some(now.plus_ms(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)))
+        Some(now.plus_ms(milliseconds(ttl)))
     }
 
     /// The event with its content.
@@ -274,7 +274,7 @@ impl Message {
             Body::Request { method, params, timeout, is_answered_by_inbox } => {
                 let mut asked = MessageRequest::new(id).method(method).recipients(recipients);
                 (asked.params, asked.hops) = (params, hops);
-                asked.timeout_ms = u64::try_from(timeout.as_millis()).ok();
+                asked.timeout_ms = Some(milliseconds(timeout));
                 asked.answer_inbox = is_answered_by_inbox.then(|| self.from.clone());
                 asked.into_event()?
             }
@@ -388,7 +388,7 @@ pub(crate) fn put_by_bus(event: &Event) -> bool {
 }
 
 /// What kind of message an event is the content of, under whatever name its type goes.
-pub(super) fn kind_of(event: &Event) -> Option<Kind> {
+pub(crate) fn kind_of(event: &Event) -> Option<Kind> {
     match type_named(&event.event_type)?.name {
         "message:sent" => Some(Kind::Message),
         "message:broadcast" => Some(Kind::Broadcast),

@@ -100,7 +100,7 @@ impl RecipientStatus {
         };
         if let Some(item) = inbox.item(message_id) {
             let (agent, until) = match &item.state {
-                State::Offered { by, until } | State::Delivered { by, until } => {
+                State::Offered { by, until, .. } | State::Delivered { by, until } => {
                     (Some(by.agent_id.clone()), Some(*until))
                 }
                 State::Nacked { until } => (None, Some(*until)),
@@ -205,7 +205,7 @@ impl Bus {
             }
             let mut replayed = InboxReplayed::new(inbox, vec![message_id]);
             replayed.agent_id = by.map(str::to_owned);
-            replayed.expires_at = Some(Timestamp::now().plus_ms(super::take::milliseconds(ttl)));
+            replayed.expires_at = Some(Timestamp::now().plus_ms(super::milliseconds(ttl)));
             let event: NewEvent = replayed.into_event()?;
             Ok(vec![match by {
                 Some(by) => event.with_source(by)?,

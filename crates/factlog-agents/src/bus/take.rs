@@ -13,7 +13,7 @@ use super::message::kind_of;
 use super::send::inbox_stream;
 use crate::vocabulary::{
     InboxAcked, InboxDead, InboxDelivered, InboxExpired, InboxNacked, InboxOffered, InboxReleased,
-    InboxRenewed, Payload,
+    InboxRenewed, InboxStarted, Payload,
 };
 
 /// How long what is offered is kept from others, where nothing else is said.
@@ -57,10 +57,19 @@ impl Room {
     }
 }
 
+/// How something is handed out: for how long, and whether what is not begun with counts as an attempt.
+#[derive(Debug, Clone, Copy)]
+struct Offer {
+    visibility: Duration,
+    is_ahead: bool,
+}
+
 /// What was taken, and when there is more at the latest.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) deliveries: Vec<Delivery>,
+    /// Whether there was more than there was room for.
+    pub(crate) has_more: bool,
     pub(crate) due: Option<Timestamp>,
 }
 
@@ -142,41 +151,45 @@ impl Bus {
             responses: limit,
             all: limit,
         };
-        Ok(self.take_what_fits(inbox, taker, of_each, visibility).await?.deliveries)
+        let offer = Offer { visibility, is_ahead: false };
+        Ok(self.take_as(inbox, taker, of_each, offer).await?.deliveries)
     }
 
-    /// The same, as far as there is room for each kind; with the time when the next message can be taken that cannot yet.
-    pub(crate) async fn take_what_fits(
+    /// The same for a run that takes more than it begins with at once, as far as it has room for each kind: what was lost
+    /// before is an attempt once the run says that it has begun. With the time when the next message can be taken that cannot
+    /// yet.
+    pub(crate) async fn take_ahead(
         &self,
         inbox: &str,
         taker: &Taker,
         room: Room,
         visibility: Duration,
     ) -> Result<Taken> {
+        self.take_as(inbox, taker, room, Offer { visibility, is_ahead: true }).await
+    }
+
+    async fn take_as(&self, inbox: &str, taker: &Taker, room: Room, offer: Offer) -> Result<Taken> {
         let stream = inbox_stream(inbox)?;
-        let mut held = self.0.inboxes.of(&stream).await;
-        let mut attempts: HashMap<String, u64> = HashMap::new();
         let mut chosen = Vec::new();
+        let mut has_more = false;
         let unless = if inbox.starts_with("one-of:") { offers() } else { Vec::new() };
         let decide = |state: &Inbox| {
             let now = Timestamp::now();
             let mut room = room;
             room.all = room.all.min(IN_HAND_MAX.saturating_sub(state.in_hand(taker).count()));
-            let fits = state.available(taker, now).into_iter().filter(|item| room.admits(item.kind));
-            let fits: Vec<(String, u64)> =
-                fits.map(|item| (item.message_id.clone(), item.attempts)).collect();
-            chosen = fits.iter().map(|(id, _)| id.clone()).collect();
-            attempts = fits.into_iter().collect();
-            taking(inbox, state, taker, &chosen, visibility, now)
+            let available = state.available(taker, now);
+            let fits = available.iter().filter(|item| room.admits(item.kind));
+            chosen = fits.map(|item| item.message_id.clone()).collect();
+            has_more = chosen.len() < available.len();
+            taking(inbox, state, taker, &chosen, offer, now)
         };
-        held.record(&self.0.log, &unless, decide).await?;
-        // Only what the log says was offered to us: another may have been faster.
+        let (held, recorded) = self.0.inboxes.record(&self.0.log, &stream, &unless, decide).await?;
+        // Only what the log says was offered with this: another may have been faster, also one that takes for the same run.
         let state = held.state();
-        let is_ours = |item: &Item| {
-            let was_offered = attempts.get(&item.message_id).is_some_and(|before| item.attempts > *before);
-            was_offered && matches!(&item.state, State::Offered { by, .. } if by == taker)
-        };
-        let ours = chosen.iter().filter_map(|id| state.item(id)).filter(|item| is_ours(item));
+        let offered_at = recorded.and_then(|recorded| recorded.events.last().map(|event| event.position));
+        let is_ours =
+            |item: &&Item| matches!(item.state, State::Offered { at, .. } if Some(at) == offered_at);
+        let ours = chosen.iter().filter_map(|id| state.item(id)).filter(is_ours);
         let items: Vec<Item> = ours.cloned().collect();
         let due = state.next_due(taker, Timestamp::now());
         drop(held);
@@ -185,7 +198,7 @@ impl Bus {
             let dead = InboxDead::new(inbox, lost).reason("its content is no longer in the log");
             self.0.log.append(dead).await?;
         }
-        Ok(Taken { deliveries, due })
+        Ok(Taken { deliveries, has_more, due })
     }
 
     /// The messages with what they say, and the ids of those whose content is no longer there.
@@ -222,6 +235,14 @@ impl Bus {
             .context_id(taker.context_id.as_str())
             .visibility_ms(milliseconds(visibility));
         self.say(renewed, &taker.agent_id).await
+    }
+
+    /// Says that a run has begun with messages that it took ahead, and that were in other hands before: it counts as an
+    /// attempt then, also if nothing more is heard of it.
+    pub(crate) async fn begun(&self, inbox: &str, taker: &Taker, ids: &[String]) -> Result<()> {
+        let started = InboxStarted::new(inbox, ids.to_vec(), taker.agent_id.as_str())
+            .context_id(taker.context_id.as_str());
+        self.say(started, &taker.agent_id).await
     }
 
     /// Says that messages were read, once they were: they stand in the context of this run, and are not given to it again.
@@ -289,11 +310,7 @@ impl Bus {
         if left.is_empty() {
             return Ok(());
         }
-        let reason = "the run that had it has ended";
-        let released = InboxReleased::new(inbox, left, taker.agent_id.as_str())
-            .context_id(taker.context_id.as_str())
-            .reason(reason);
-        self.say(released, &taker.agent_id).await
+        self.release(inbox, taker, &left, "the run that had it has ended").await
     }
 
     async fn say(&self, payload: impl TypedEvent, agent: &str) -> Result<()> {
@@ -310,7 +327,6 @@ impl Bus {
         events: impl Fn(Vec<String>) -> Result<Vec<NewEvent>>,
     ) -> Result<()> {
         let stream = inbox_stream(inbox)?;
-        let mut held = self.0.inboxes.of(&stream).await;
         let decide = |state: &Inbox| {
             let now = Timestamp::now();
             let mut open = Vec::new();
@@ -324,7 +340,7 @@ impl Bus {
             }
             events(open)?.into_iter().map(|event| event.with_source(agent)).collect()
         };
-        held.record(&self.0.log, &[], decide).await.map(drop)
+        self.0.inboxes.record(&self.0.log, &stream, &[], decide).await.map(drop)
     }
 }
 
@@ -334,7 +350,7 @@ fn taking(
     state: &Inbox,
     taker: &Taker,
     offered: &[String],
-    visibility: Duration,
+    offer: Offer,
     now: Timestamp,
 ) -> Result<Vec<NewEvent>> {
     let mut events = Vec::new();
@@ -343,16 +359,17 @@ fn taking(
         events.push(InboxExpired::new(inbox, expired).into_event()?);
     }
     for id in state.given_up(taker, now) {
-        let attempts = state.item(&id).map_or(0, |item| item.attempts);
+        let attempts = state.item(&id).map_or(0, Item::attempts_made);
         let last =
             state.item(&id).and_then(|item| item.reason.clone()).map(|why| format!("; the last time: {why}"));
         let reason = format!("offered {attempts} times, and never acknowledged{}", last.unwrap_or_default());
         events.push(InboxDead::new(inbox, vec![id]).reason(reason).into_event()?);
     }
     if !offered.is_empty() {
-        let event = InboxOffered::new(inbox, offered.to_vec(), taker.agent_id.as_str())
+        let mut event = InboxOffered::new(inbox, offered.to_vec(), taker.agent_id.as_str())
             .context_id(taker.context_id.as_str())
-            .visibility_ms(milliseconds(visibility));
+            .visibility_ms(milliseconds(offer.visibility));
+        event.ahead = offer.is_ahead.then_some(true);
         events.push(event.into_event()?);
     }
     events.into_iter().map(|event| event.with_source(&taker.agent_id)).collect()
@@ -421,6 +438,7 @@ fn offers() -> Vec<TypePattern> {
     "inbox:offered".parse().into_iter().collect()
 }
 
-pub(super) fn milliseconds(duration: Duration) -> u64 {
+/// A time in milliseconds, as events say it.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

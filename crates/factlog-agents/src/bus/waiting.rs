@@ -29,7 +29,7 @@ impl Bus {
 }
 
 /// How long it is until a moment.
-pub(super) fn left(until: Timestamp) -> Duration {
+pub(crate) fn left(until: Timestamp) -> Duration {
     let micros = until.as_micros().saturating_sub(Timestamp::now().as_micros());
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }

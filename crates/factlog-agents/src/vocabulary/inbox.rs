@@ -27,7 +27,13 @@ payloads! {
     InboxOffered = "inbox:offered", of "inbox" by inbox_id;
     from;
     needs { inbox_id("id"): String, message_ids: Vec<String>, agent_id: String }
-    takes { context_id: String, visibility_ms: u64 }
+    takes { context_id: String, visibility_ms: u64, ahead: bool }
+
+    /// An agent has begun with messages that it was handed ahead, and that were in other hands before.
+    InboxStarted = "inbox:started", of "inbox" by inbox_id;
+    from;
+    needs { inbox_id("id"): String, message_ids: Vec<String>, agent_id: String }
+    takes { context_id: String }
 
     /// An agent is at work on messages, and has them for itself for longer.
     InboxRenewed = "inbox:renewed", of "inbox" by inbox_id;

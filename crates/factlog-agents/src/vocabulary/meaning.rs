@@ -11,6 +11,10 @@ const MEANINGS: &[(&str, &str)] = &[
     ("agentId", "the agent"),
     ("agentName", "what people call the agent"),
     ("agentType", "what kind of agent it is"),
+    (
+        "ahead",
+        "whether more was handed out than is begun with at once: it is an attempt the first time, and later once it is begun with",
+    ),
     ("answerInbox", "the inbox that the answer is put into, where nobody waits for it"),
     ("attempts", "how often it was tried"),
     ("attemptsMax", "how often it is offered before it is a dead letter"),

@@ -179,6 +179,71 @@ fn what_is_released_was_never_offered_unless_its_run_has_ended() {
     assert_eq!(story.inbox.item("m1").unwrap().attempts, 1, "it may be what has killed the run before");
 }
 
+/// Story: a process was killed five times by one message; 63 others that it had taken ahead were dead letters too.
+#[test]
+fn what_was_taken_ahead_and_not_begun_with_is_not_an_attempt_when_its_run_dies() {
+    let mut story = Story::default();
+    let ahead = |run: &str| {
+        InboxOffered::new("b", vec!["killer", "good"], "b")
+            .context_id(run)
+            .visibility_ms(60_000u64)
+            .ahead(true)
+    };
+    let taken_over =
+        |run: &str| InboxReleased::new("b", vec!["killer", "good"], "b").context_id(run).reason("ended");
+    story.queued(0, "killer", "a", "normal").queued(0, "good", "a", "normal");
+    for (second, run) in ["r1", "r2", "r3", "r4", "r5"].into_iter().enumerate() {
+        let second = second as u64;
+        if second > 0 {
+            story.at(second, taken_over(run));
+        }
+        story.at(second, ahead(run));
+        story.at(second, InboxStarted::new("b", vec!["killer"], "b").context_id(run));
+    }
+    story.at(5, taken_over("r6"));
+    let attempts = |id: &str| story.inbox.item(id).unwrap().attempts_made();
+    assert_eq!(
+        (attempts("killer"), attempts("good")),
+        (5, 1),
+        "of the first run nobody knows what it began with"
+    );
+    assert_eq!(story.inbox.given_up(&Taker::new("b", "r6"), second(6)), ["killer"]);
+    assert_eq!(story.available(6, "r6"), ["good"]);
+}
+
+#[test]
+fn what_was_taken_ahead_is_no_attempt_either_when_its_time_is_over() {
+    let mut story = Story::default();
+    story.queued(0, "m1", "a", "normal");
+    for second in [0, 60, 120, 180, 240, 300, 360] {
+        let run = format!("r{second}");
+        story.at(
+            second,
+            InboxOffered::new("b", vec!["m1"], "b").context_id(run).visibility_ms(60_000u64).ahead(true),
+        );
+    }
+    assert_eq!(story.inbox.item("m1").unwrap().attempts_made(), 1);
+    assert_eq!(story.available(420, "r"), ["m1"]);
+}
+
+/// Story: the time of a message was over while its handler was at it; it was told as expired, though it was done.
+#[test]
+fn what_was_handed_out_in_time_may_be_finished_later() {
+    let mut story = Story::default();
+    story.at(0, InboxQueued::new("b", "m1").from("a").kind("message").expires_at(second(10)));
+    story.offered(5, &["m1"], "r1");
+    story.at(20, InboxExpired::new("b", vec!["m1"]));
+    assert_eq!(story.inbox.item("m1").unwrap().state_word(second(20)), "offered");
+    assert!(story.available(20, "r2").is_empty() && story.inbox.run_out(second(20)).is_empty());
+    story.at(30, InboxAcked::new("b", vec!["m1"], "b").context_id("r1"));
+    assert_eq!(story.state("m1"), "acked");
+    let mut story = Story::default();
+    story.at(0, InboxQueued::new("b", "m1").from("a").kind("message").expires_at(second(10)));
+    story.offered(5, &["m1"], "r1");
+    assert_eq!(story.inbox.run_out(second(65)), ["m1"], "the run that had it said nothing in its time");
+    assert!(story.available(65, "r2").is_empty());
+}
+
 /// Story: a run that was slow said that it had failed, and took the message from the run that had begun with it meanwhile.
 #[test]
 fn a_run_that_failed_late_does_not_take_a_message_from_the_run_that_has_it() {
