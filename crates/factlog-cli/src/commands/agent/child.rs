@@ -10,7 +10,7 @@ use factlog_agents::Me;
 use factlog_agents::bus::{Address, Body, Message};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 
@@ -158,12 +158,16 @@ impl Child {
     }
 
     async fn listen(&self, me: &Me, stdout: ChildStdout) -> String {
-        let mut lines = BufReader::new(stdout).lines();
+        let mut unread = BufReader::new(stdout);
         loop {
-            match lines.next_line().await {
-                Ok(Some(line)) if line.len() <= LINE_BYTES_MAX => self.hear(me, &line).await,
-                Ok(Some(_)) => note("a line of the command was too long, and is left out"),
-                Ok(None) => return "it writes no more".to_owned(),
+            let mut line = Vec::new();
+            let mut bounded = (&mut unread).take(LINE_BYTES_MAX as u64);
+            match bounded.read_until(b'\n', &mut line).await {
+                Ok(0) => return "it writes no more".to_owned(),
+                Ok(LINE_BYTES_MAX) if !line.ends_with(b"\n") => {
+                    return format!("it writes a line of more than {LINE_BYTES_MAX} bytes");
+                }
+                Ok(_) => self.hear(me, &String::from_utf8_lossy(&line)).await,
                 Err(cause) => return format!("it cannot be read: {cause}"),
             }
         }
@@ -175,7 +179,7 @@ impl Child {
         }
         let line: Line = match serde_json::from_str(text) {
             Ok(line) => line,
-            Err(cause) => return note(format_args!("a line of the command is no answer ({cause}): {text}")),
+            Err(cause) => return note(format_args!("a line of the command is no answer ({cause}): {}", text.trim_end())),
         };
         let id = line.message_id.clone().unwrap_or_default();
         // What it does because of what it was given is told as caused by that.
