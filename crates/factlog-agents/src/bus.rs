@@ -24,6 +24,7 @@ mod once;
 mod waiting;
 mod lease;
 mod memory;
+mod remembered;
 mod whole;
 
 use std::sync::Arc;

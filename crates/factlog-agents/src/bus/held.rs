@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factlog::{
-    Appended, Batch, Condition, Error, ErrorKind, Event, EventLog, Expect, Filter, Fold, NewEvent, Position,
+    Appended, Batch, Condition, Error, ErrorKind, Event, EventLog, Expect, Filter, NewEvent, Position,
     Result, StreamName, TypePattern, Version,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::remembered::{Bookmark, Remembered};
 
 /// How often a decision is taken again because others were faster.
 pub(super) const DECIDE_TRIES_MAX: u32 = 32;
@@ -27,11 +29,16 @@ pub(crate) struct Held<S> {
     state: S,
     position: Position,
     version: Version,
+    bookmark: Bookmark,
+    /// Whether it was looked where the state was remembered last.
+    is_begun: bool,
 }
 
-impl<S: Fold> Held<S> {
+impl<S: Remembered> Held<S> {
     pub(crate) fn new(stream: StreamName) -> Self {
-        Self { stream, state: S::default(), position: Position::START, version: Version::NONE }
+        let bookmark = Bookmark::of_stream(&stream);
+        let (position, version) = (Position::START, Version::NONE);
+        Self { stream, state: S::default(), position, version, bookmark, is_begun: false }
     }
 
     /// The state, as it was last read.
@@ -44,13 +51,56 @@ impl<S: Fold> Held<S> {
         self.position
     }
 
-    /// Takes in what came since.
+    /// Takes in what came since; the first time from where the state was remembered.
     pub(crate) async fn refresh(&mut self, log: &EventLog) -> Result<&S> {
+        if !self.is_begun {
+            self.begin(log).await?;
+            self.is_begun = true;
+        }
+        if !self.read_on(log).await? {
+            self.start_over();
+            self.read_on(log).await?;
+        }
+        self.bookmark.save(log, &self.state, self.position, self.version).await;
+        Ok(&self.state)
+    }
+
+    /// Begins with what was remembered, if all events since are there: one that was removed may have ended what the state
+    /// has as open.
+    async fn begin(&mut self, log: &EventLog) -> Result<()> {
+        self.start_over();
+        let Some(found) = self.bookmark.find::<S>(log).await else { return Ok(()) };
+        // Asked for before anything is read: what comes in between is then no news.
+        let version = log.stream(&self.stream).version().await?;
+        if found.version <= version {
+            (self.state, self.position, self.version) = (found.state, found.position, found.version);
+            if self.read_on(log).await? && self.version >= version {
+                return Ok(());
+            }
+        }
+        self.bookmark.refuse();
+        self.start_over();
+        Ok(())
+    }
+
+    /// Reads what is left of the stream from its beginning.
+    fn start_over(&mut self) {
+        (self.state, self.position, self.version) = (S::default(), Position::START, Version::NONE);
+    }
+
+    /// Reads on; false where something was removed between what the state has taken in and what comes next. A state that
+    /// has taken in nothing is made of what is left.
+    async fn read_on(&mut self, log: &EventLog) -> Result<bool> {
+        let is_of_some = self.position > Position::START;
         let mut reading = log.read(Filter::stream(self.stream.clone())).after(self.position);
         while let Some(event) = reading.next().await {
-            self.take(&*event?)?;
+            let event = event?;
+            if is_of_some && event.version != self.version.next() {
+                return Ok(false);
+            }
+            self.take(&event)?;
         }
-        Ok(&self.state)
+        Ok(true)
     }
 
     fn take(&mut self, event: &Event) -> Result<()> {
@@ -59,6 +109,7 @@ impl<S: Fold> Held<S> {
         })?;
         self.position = event.position;
         self.version = event.version;
+        self.bookmark.count(1);
         Ok(())
     }
 
@@ -97,7 +148,11 @@ impl<S: Fold> Held<S> {
     /// After a conflict: where the newest events of the stream were removed, only its version tells of them.
     async fn settle(&mut self, log: &EventLog, actual: Version) -> Result<()> {
         self.refresh(log).await?;
-        self.version = self.version.max(actual);
+        if self.version < actual {
+            self.start_over();
+            self.read_on(log).await?;
+            self.version = self.version.max(actual);
+        }
         Ok(())
     }
 
@@ -143,7 +198,7 @@ impl<S> Default for HeldStates<S> {
     }
 }
 
-impl<S: Fold + 'static> HeldStates<S> {
+impl<S: Remembered + 'static> HeldStates<S> {
     /// The state of a stream, for one caller at a time; as it was last read.
     pub(crate) async fn of(&self, stream: &StreamName) -> OwnedMutexGuard<Held<S>> {
         let state = self.entry(stream, |entry| Arc::clone(&entry.state));

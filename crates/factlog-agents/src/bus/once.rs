@@ -1,8 +1,9 @@
 //! Decisions whose events follow from what they are about, ids included: whoever takes them, they are in the log once.
 
-use factlog::{Appended, ErrorKind, EventLog, Fold, NewEvent, Result};
+use factlog::{Appended, ErrorKind, EventLog, NewEvent, Result};
 
 use super::held::Held;
+use super::remembered::Remembered;
 
 /// What became of such a decision.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl Once {
     }
 }
 
-impl<S: Fold> Held<S> {
+impl<S: Remembered> Held<S> {
     /// As [`Held::decide`], where an id that is taken is no error.
     pub(super) async fn decide_once(
         &mut self,
