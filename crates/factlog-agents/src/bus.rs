@@ -25,6 +25,7 @@ mod waiting;
 mod lease;
 mod memory;
 mod remembered;
+mod retention;
 mod whole;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub use self::memory::{MemoryChange, MemoryEntry, MemoryValue, PutOptions, check
 pub use self::message::{Audience, Body, HOPS_MAX, MESSAGE_BYTES_MAX, MESSAGE_TTL, Message, Traits};
 pub use self::proposal::Proposal;
 pub use self::request::{Answer, Exchange, REQUEST_TIMEOUT, REQUEST_TIMEOUT_MAX, Request, RequestError};
+pub use self::retention::FINISHED_AGE;
 pub use self::send::{ALIKE_MAX, ALIKE_WINDOW, INBOX_MESSAGES_MAX, QUEUE_MESSAGES_MAX, RECIPIENTS_MAX, Sent};
 pub use self::status::{MessageStatus, RecipientStatus};
 pub use self::subscription::{

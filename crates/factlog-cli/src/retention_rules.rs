@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use factlog::{Clock, Error, Filter, Result, Rule, StreamName, Tag, Text, TypePattern};
+use factlog_agents::bus::FINISHED_AGE;
 use serde::Deserialize;
 
 use crate::cli::RetentionRuleArgs;
@@ -14,6 +15,10 @@ use crate::settings::{Setting, Settings};
 
 /// The name of the rule that flags make.
 const FLAGS: &str = "flags";
+/// The rule of messages that are done with.
+const FINISHED: &str = "finished messages";
+/// What the settings say where these are kept for ever.
+const NEVER: &str = "never";
 const SECONDS_OF_DAY: u64 = 24 * 60 * 60;
 
 /// The table `[retention]` of a settings file.
@@ -22,6 +27,8 @@ const SECONDS_OF_DAY: u64 = 24 * 60 * 60;
 pub(crate) struct RuleTables {
     #[serde(default)]
     rules: Vec<RuleTable>,
+    /// How long messages are kept that are done with.
+    finished_messages: Option<String>,
 }
 
 /// One table `[[retention.rules]]`.
@@ -109,41 +116,78 @@ impl RuleTable {
     }
 }
 
-/// The rule that the flags make, or else the rules of the settings.
+/// The rules in force, and how long messages are kept that are done with; none, and those are kept for ever.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) rules: Vec<ChosenRule>,
+    pub(crate) finished: Option<ChosenRule>,
+}
+
+/// The rule that the flags make, or else the rules of the settings, with that of messages that are done with.
 ///
 /// # Errors
 /// `Invalid` where there is no rule, or one makes no sense; it says where.
-pub(crate) fn chosen(settings: &Settings, args: &RetentionRuleArgs) -> Result<Vec<ChosenRule>> {
+pub(crate) fn chosen(settings: &Settings, args: &RetentionRuleArgs) -> Result<Chosen> {
     let filter = args.fields.filter()?;
+    if let Some(age) = &args.finished_messages {
+        if !filter.is_all() {
+            return Err(Error::invalid("the flags of events do not go with --finished-messages")
+                .with_hint("a message goes with all that became of it, or stays with all of it"));
+        }
+        let age = person_time::age(age).map_err(|error| error.context("--finished-messages"))?;
+        return Ok(Chosen { rules: Vec::new(), finished: Some(finished(age, args)) });
+    }
     if args.older_than.is_some() || args.expired {
         let age = args.older_than.as_deref().map(person_time::age).transpose();
         let age = age.map_err(|error| error.context("--older-than"))?;
         let clock = if args.occurred { Clock::Occurred } else { Clock::Recorded };
         let rule = Rule { name: FLAGS.to_owned(), filter, age, clock, expired: args.expired };
-        return Ok(vec![ChosenRule { rule, archive: args.archive.clone() }]);
+        return Ok(Chosen {
+            rules: vec![ChosenRule { rule, archive: args.archive.clone() }],
+            finished: None,
+        });
     }
     if !filter.is_all() || args.occurred {
         return Err(Error::invalid("the flags do not say when events go")
             .with_hint("add --older-than, for example --older-than 30d, or --expired"));
     }
+    of_settings(settings, args)
+}
+
+/// The rule of messages that are done with.
+fn finished(age: Duration, args: &RetentionRuleArgs) -> ChosenRule {
+    let rule = Rule::older_than(FINISHED, Filter::all(), age);
+    ChosenRule { rule, archive: args.archive.clone() }
+}
+
+fn of_settings(settings: &Settings, args: &RetentionRuleArgs) -> Result<Chosen> {
     if let Some(file) = &settings.retention.passed_over {
         note(format_args!(
             "note: {}: its rules of retention do not hold for the log that your own settings name",
             file.display()
         ));
     }
-    let Some((tables, file)) =
-        settings.retention.rules.as_ref().filter(|(tables, _)| !tables.rules.is_empty())
-    else {
+    let Some((tables, file)) = &settings.retention.rules else {
+        return Ok(Chosen { rules: Vec::new(), finished: Some(finished(FINISHED_AGE, args)) });
+    };
+    let in_file = |error: Error| error.context(file.display());
+    let age = match tables.finished_messages.as_deref() {
+        None => Some(FINISHED_AGE),
+        Some(NEVER) => None,
+        Some(age) => {
+            Some(person_time::age(age).map_err(|error| in_file(error.context("`finished_messages`")))?)
+        }
+    };
+    if age.is_none() && tables.rules.is_empty() {
         return Err(Error::invalid("there are no rules of retention").with_hint(
             "give flags, for example --older-than 30d --category task, or write [[retention.rules]] into .factlog.toml",
         ));
-    };
+    }
     let rules = tables.rules.iter().map(|table| {
-        let chosen = table.rule().map_err(|error| error.context(file.display()))?;
+        let chosen = table.rule().map_err(in_file)?;
         Ok(ChosenRule { archive: chosen.archive.or_else(|| args.archive.clone()), ..chosen })
     });
-    rules.collect()
+    Ok(Chosen { rules: rules.collect::<Result<_>>()?, finished: age.map(|age| finished(age, args)) })
 }
 
 impl Settings {

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use factlog::{Aggregate, Event, Fold, Invalid, Position, Priority, Timestamp};
+use factlog::{Aggregate, Event, EventId, Fold, Invalid, Position, Priority, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::item::{Item, State};
+use super::message::SYSTEM;
 use crate::vocabulary::{
     InboxAcked, InboxDead, InboxDelivered, InboxExpired, InboxNacked, InboxOffered, InboxQueued,
     InboxReleased, InboxRenewed, InboxReplayed, InboxStarted, Payload,
@@ -209,7 +210,10 @@ impl Fold for Inbox {
     fn apply(&mut self, event: &Event) -> Result<(), Invalid> {
         let (at, position) = (event.recorded_at, event.position);
         match Payload::of(event) {
-            Some(Payload::InboxQueued(queued)) => self.queued(queued, position, at),
+            Some(Payload::InboxQueued(queued)) => {
+                self.forget_removed(event, &queued.message_id);
+                self.queued(queued, position, at);
+            }
             Some(Payload::InboxOffered(by)) if self.is_open_to(&by.agent_id) => {
                 self.offered(&by, position, at);
             }
@@ -251,6 +255,13 @@ impl Inbox {
             keep_newest(&mut self.recent, RECENT_MAX);
         }
         self.items.insert(item.message_id.clone(), item);
+    }
+
+    /// An id is in the log once: where the bus's own event comes again, the one before was removed, and its message is new.
+    fn forget_removed(&mut self, event: &Event, id: &str) {
+        if self.finished(id).is_some() && event.id == EventId::foreign(SYSTEM, &event.stream, id) {
+            self.finished.retain(|finished| finished.message_id != id);
+        }
     }
 
     /// Whether an agent may act here: in an inbox only the one whose it is.

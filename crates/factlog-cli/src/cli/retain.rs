@@ -14,13 +14,17 @@ Examples:
   factlog retention plan --older-than 30d --category session
   factlog retention run --older-than 90d --type 'session:*' --archive archive --compact
   factlog retention run --expired
+  factlog retention plan --finished-messages 7d
 
-Without flags the rules are those of the settings, docs/retention.md shows them:
+Without flags the rules are those of the settings, docs/retention.md shows them, and messages that were done with seven
+days ago go too:
   [[retention.rules]]
   name = \"chatter\"
   types = [\"session:progress\"]
   age = \"30d\"
-  archive = \"archive\"")]
+  archive = \"archive\"
+  [retention]
+  finished_messages = \"30d\"")]
 pub(crate) struct RetentionArgs {
     #[command(subcommand)]
     pub(crate) action: RetentionAction,
@@ -60,6 +64,9 @@ pub(crate) struct RetentionRuleArgs {
     /// Only events whose delivery has ended: their expiresAt has passed
     #[arg(long)]
     pub(crate) expired: bool,
+    /// Messages between agents that were done with so long ago, with all that became of them
+    #[arg(long, value_name = "AGE", conflicts_with_all = ["older_than", "occurred", "expired"])]
+    pub(crate) finished_messages: Option<String>,
     /// Write them into files in this folder before
     #[arg(long, value_name = "DIR")]
     pub(crate) archive: Option<PathBuf>,

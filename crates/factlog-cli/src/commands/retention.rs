@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use factlog::{Compacted, EventLog, Planned, Position, Removal, Retention, Timestamp};
+use factlog::{Compacted, EventLog, Planned, Position, Removal, Result, Retention, Timestamp};
 use factlog_adapters::archive::{Archive, Archived};
+use factlog_agents::Bus;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use super::Context;
 use crate::cli::{RetentionAction, RetentionArgs};
 use crate::failure::Outcome;
 use crate::output::{Counting, Format, Listing, note};
-use crate::retention_rules::{self, ChosenRule};
+use crate::retention_rules::{self, Chosen, ChosenRule};
 
 pub(crate) async fn run(context: &Context, args: RetentionArgs) -> Outcome {
     let (rule, with_compaction) = match &args.action {
@@ -19,13 +20,15 @@ pub(crate) async fn run(context: &Context, args: RetentionArgs) -> Outcome {
         RetentionAction::Run { rule, compact } => (rule, Some(*compact)),
     };
     let chosen = retention_rules::chosen(&context.settings, rule)?;
-    let retention = Retention::new(chosen.iter().map(|chosen| chosen.rule.clone()).collect())?;
+    let retention = Retention::new(chosen.rules.iter().map(|chosen| chosen.rule.clone()).collect())?;
     let command = if with_compaction.is_some() { "retention run" } else { "retention plan" };
     let format = context.format(command, Listing::FORMATS)?;
     let log = context.open().await?;
     let counting = Counting::new();
     counting.say("counting");
-    let plans = retention.plan(&log, Timestamp::now()).await?;
+    let now = Timestamp::now();
+    let mut plans = retention.plan(&log, now).await?;
+    let chosen = with_finished(&log, chosen, &mut plans, now).await?;
     match with_compaction {
         None => {
             drop(counting);
@@ -49,6 +52,23 @@ pub(crate) async fn run(context: &Context, args: RetentionArgs) -> Outcome {
         note("nothing is old enough");
     }
     Ok(log.close().await?)
+}
+
+/// Adds what goes of messages that are done with; the rule that each plan is of.
+async fn with_finished(
+    log: &EventLog,
+    chosen: Chosen,
+    plans: &mut Vec<Planned>,
+    now: Timestamp,
+) -> Result<Vec<ChosenRule>> {
+    let Chosen { mut rules, finished } = chosen;
+    let Some(finished) = finished else { return Ok(rules) };
+    // As a rule counts an age: from when something was recorded.
+    let Some(before) = finished.rule.filter_at(now)?.recorded.to else { return Ok(rules) };
+    let found = Bus::new(log.clone()).finished_before(before).await?;
+    rules.extend(found.iter().map(|_| finished.clone()));
+    plans.extend(found);
+    Ok(rules)
 }
 
 /// What was archived and removed.

@@ -352,5 +352,5 @@ async fn a_log_that_remembers_nothing_does_not_keep_anyone_from_acting() {
     append(&log, (0..1_500).map(|n| queued(&format!("m{n}"))).collect()).await;
     let bus = Bus::new(log);
     bus.ack("b", "b", &["m7".to_owned()]).await.unwrap();
-    assert_eq!(bus.inbox("b", |inbox| inbox.len()).await.unwrap(), 1_499);
+    assert_eq!(bus.inbox("b", Inbox::len).await.unwrap(), 1_499);
 }

@@ -179,7 +179,12 @@ impl Child {
         }
         let line: Line = match serde_json::from_str(text) {
             Ok(line) => line,
-            Err(cause) => return note(format_args!("a line of the command is no answer ({cause}): {}", text.trim_end())),
+            Err(cause) => {
+                return note(format_args!(
+                    "a line of the command is no answer ({cause}): {}",
+                    text.trim_end()
+                ));
+            }
         };
         let id = line.message_id.clone().unwrap_or_default();
         // What it does because of what it was given is told as caused by that.
