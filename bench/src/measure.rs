@@ -13,7 +13,7 @@ use crate::subjects::Subject;
 use crate::workload::Writer;
 
 /// Appends in this first part of a run are not counted: files grow, caches fill.
-const WARM_UP: Duration = Duration::from_millis(250);
+pub(crate) const WARM_UP: Duration = Duration::from_millis(250);
 
 /// One result, as one line of JSON.
 #[derive(Debug, Default, Serialize)]
@@ -108,6 +108,21 @@ impl Latencies {
 
     pub(crate) fn join(&mut self, others: Self) {
         self.0.extend(others.0);
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// Those that another process has noted.
+    pub(crate) fn of_nanoseconds(noted: &[u64]) -> Self {
+        Self(noted.iter().copied().map(Duration::from_nanos).collect())
+    }
+
+    /// All of them, for another process.
+    pub(crate) fn nanoseconds(&self) -> Vec<u64> {
+        self.0.iter().map(|took| took.as_nanos() as u64).collect()
     }
 
     /// So many in a hundred took no longer than this, in microseconds.

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, bail, ensure};
 
-use crate::subjects::{KINDS, Kind};
+use crate::subjects::{KINDS, Kind, Needs};
 use crate::test::Test;
 
 pub(crate) const HELP: &str = "\
-Measures factlog beside bare SQLite, bare PostgreSQL, raw files and other logs. One line of JSON per run goes to
-stdout. Subjects on a PostgreSQL server need one that is installed; it is started for the purpose.
+Measures factlog beside bare SQLite, bare PostgreSQL, raw files, other logs and what carries messages. One line of JSON
+per run goes to stdout. Subjects on a server of PostgreSQL or NATS need one that is installed; it is started for the
+purpose. FACTLOG_TEST_NATS_SERVER names the program of NATS where it is not on the search path.
 
 Usage: factlog-bench [OPTIONS]
 
@@ -81,6 +82,18 @@ impl Options {
         self.writers.iter().chain(more).copied().collect()
     }
 
+    /// Whether one of the tests is to be made with a subject that needs this.
+    pub(crate) fn need(&self, needs: Needs) -> bool {
+        let is_to_be_made = |kind: &&'static Kind| self.tests.iter().any(|test| kind.can(*test));
+        self.kinds.iter().filter(|kind| kind.needs == needs).any(is_to_be_made)
+    }
+
+    /// Leaves out the subjects that need what is not there.
+    pub(crate) fn leave_out(&mut self, needs: Needs, what: &str, why: &str) {
+        eprintln!("what needs {what} is left out: {why}");
+        self.kinds.retain(|kind| kind.needs != needs);
+    }
+
     /// The subjects that are measured with so many writers.
     pub(crate) fn with_writers(&self, writers: usize) -> Vec<&'static Kind> {
         let is_meant =
@@ -116,6 +129,16 @@ mod tests {
         let names = |writers| options.with_writers(writers).iter().map(|kind| kind.name).collect::<Vec<_>>();
         assert_eq!(names(32), ["pg-insert"]);
         assert_eq!(names(64), ["factlog-postgres", "pg-insert"]);
+    }
+
+    #[test]
+    fn a_server_is_needed_only_where_something_is_measured_on_it() {
+        let need =
+            |line| [Needs::Postgres, Needs::Nats].map(|needs| parse(line).unwrap().unwrap().need(needs));
+        assert_eq!(need(""), [true, true]);
+        assert_eq!(need("--test append,open"), [true, false]);
+        assert_eq!(need("--test messages,requests,subscribers"), [false, true]);
+        assert_eq!(need("--only factlog-sqlite,tokio-broadcast"), [false, false]);
     }
 
     #[test]

@@ -31,10 +31,36 @@ pub(crate) enum Test {
     Lag,
     /// States of the past, from what was remembered and from nothing.
     TimeTravel,
+    /// Messages from agent to agent: from sending to the handler.
+    Messages,
+    /// Questions and their answers.
+    Requests,
+    /// Events that a thousand subscribers hear: from appending to the handler.
+    Subscribers,
 }
 
 impl Test {
-    pub(crate) const ALL: [Self; 12] = [
+    /// All of them.
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Append,
+        Self::AppendBatch,
+        Self::Import,
+        Self::ReadAll,
+        Self::ReadStream,
+        Self::ReadType,
+        Self::ReadCorrelation,
+        Self::Open,
+        Self::Follow,
+        Self::Rebuild,
+        Self::Lag,
+        Self::TimeTravel,
+        Self::Messages,
+        Self::Requests,
+        Self::Subscribers,
+    ];
+
+    /// Those of a log.
+    pub(crate) const OF_LOGS: [Self; 12] = [
         Self::Append,
         Self::AppendBatch,
         Self::Import,
@@ -48,6 +74,9 @@ impl Test {
         Self::Lag,
         Self::TimeTravel,
     ];
+
+    /// Those of agents that talk.
+    pub(crate) const OF_TALK: [Self; 3] = [Self::Messages, Self::Requests, Self::Subscribers];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -63,6 +92,9 @@ impl Test {
             Self::Rebuild => "rebuild",
             Self::Lag => "lag",
             Self::TimeTravel => "time-travel",
+            Self::Messages => "messages",
+            Self::Requests => "requests",
+            Self::Subscribers => "subscribers",
         }
     }
 }

@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod fuzz;
 mod mcp_sdk;
+mod nats;
 mod readme;
 mod servers;
 mod step;

@@ -7,6 +7,7 @@ mod lag;
 mod open;
 mod read;
 mod rebuild;
+mod talk;
 mod time_travel;
 
 use anyhow::{Context, Result};
@@ -17,7 +18,9 @@ use crate::disk::Disk;
 use crate::measure::Line;
 use crate::options::Options;
 use crate::server::Server;
-use crate::subjects::{Kind, What};
+use crate::subjects::{Kind, Needs, What};
+use crate::talk::LOADS;
+use crate::talk::nats_server::NatsServer;
 use crate::test::Test;
 
 /// Writers and events of the test `append-batch`.
@@ -26,16 +29,22 @@ const BATCH: Load = Load { writers: 8, batch: 100 };
 /// Measures all that the options ask for.
 pub(crate) fn all(mut options: Options) -> Result<()> {
     let mut disk = Disk::new(&options.folder)?;
-    if options.kinds.iter().any(|kind| kind.on_server) {
+    if options.need(Needs::Postgres) {
         match Server::missing() {
-            Some(why) => {
-                eprintln!("what needs a PostgreSQL server is left out: {why}");
-                options.kinds.retain(|kind| !kind.on_server);
-            }
+            Some(why) => options.leave_out(Needs::Postgres, "a PostgreSQL server", &why),
             None => disk.serve()?,
         }
     }
-    measure(&options, &disk)
+    let mut nats = None;
+    if options.need(Needs::Nats) {
+        match NatsServer::missing() {
+            Some(why) => options.leave_out(Needs::Nats, "a NATS server", &why),
+            None => nats = Some(NatsServer::start()?),
+        }
+    }
+    let outcome = measure(&options, &disk);
+    drop(nats);
+    outcome
 }
 
 fn measure(options: &Options, disk: &Disk) -> Result<()> {
@@ -74,6 +83,11 @@ fn measure(options: &Options, disk: &Disk) -> Result<()> {
                     })?;
                 }
             }
+            Test::Messages | Test::Requests | Test::Subscribers => {
+                for load in LOADS.into_iter().filter(|load| load.test == test) {
+                    take_turns(options, test, |kind| talk::run(kind, disk, load, took))?;
+                }
+            }
         }
     }
     Ok(())
@@ -94,7 +108,8 @@ fn turns(
     kinds.retain(|kind| kind.can(test));
     for repeat in 1..=options.repeat {
         for &kind in &kinds {
-            let Kind { name, callers, .. } = *kind;
+            let Kind { name, .. } = *kind;
+            let callers = kind.callers(test);
             let mut line = run(kind).with_context(|| format!("{name}, {}", test.name()))?;
             (line.subject, line.test, line.callers, line.repeat) = (name, test.name(), callers, repeat);
             line.print()?;

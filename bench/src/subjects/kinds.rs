@@ -8,6 +8,7 @@ use super::{
     Subject, factlog, json_scan, pg_copy, pg_insert, pg_unnest, raw_log, raw_log_group, sqlite_group,
     sqlite_loop, sqlite_scan, tephra,
 };
+use crate::talk::{self, Talk};
 use crate::test::Test;
 
 /// A kind of subject.
@@ -23,10 +24,20 @@ pub(crate) struct Kind {
     pub(crate) log_of: &'static str,
     /// Whether closing it loses everything.
     pub(crate) in_memory: bool,
-    /// Whether it works on a PostgreSQL server.
-    pub(crate) on_server: bool,
+    /// The server that it works on.
+    pub(crate) needs: Needs,
+    /// How its agents talk.
+    pub(crate) talk: Option<Talk>,
     /// Numbers of writers that it is measured with beside those of the others.
     pub(crate) more_writers: &'static [usize],
+}
+
+/// A server that is started for the subjects on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    Postgres,
+    Nats,
 }
 
 const THREADS: &str = "threads";
@@ -43,23 +54,25 @@ const USUAL: Kind = Kind {
     callers: THREADS,
     log_of: "",
     in_memory: false,
-    on_server: false,
+    needs: Needs::Nothing,
+    talk: None,
     more_writers: &[],
 };
 
 /// All kinds, in the order in which they take turns.
-pub(crate) static KINDS: [Kind; 16] = [
+pub(crate) static KINDS: [Kind; 19] = [
     Kind {
         name: "factlog-sqlite",
         tests: &Test::ALL,
         open: factlog::sqlite,
         callers: BLOCK_ON,
         log_of: "factlog-sqlite",
+        talk: Some(talk::sqlite),
         ..USUAL
     },
     Kind {
         name: "factlog-jsonl",
-        tests: &Test::ALL,
+        tests: &Test::OF_LOGS,
         open: factlog::jsonl,
         callers: BLOCK_ON,
         log_of: "factlog-jsonl",
@@ -126,8 +139,12 @@ pub(crate) static KINDS: [Kind; 16] = [
             Test::Follow,
             Test::Rebuild,
             Test::Lag,
+            Test::Messages,
+            Test::Requests,
+            Test::Subscribers,
         ],
         open: factlog::memory,
+        talk: Some(talk::memory),
         callers: BLOCK_ON,
         log_of: "factlog-memory",
         in_memory: true,
@@ -149,7 +166,7 @@ pub(crate) static KINDS: [Kind; 16] = [
         open: factlog::postgres,
         callers: TASKS,
         log_of: "factlog-postgres",
-        on_server: true,
+        needs: Needs::Postgres,
         ..USUAL
     },
     Kind {
@@ -158,7 +175,7 @@ pub(crate) static KINDS: [Kind; 16] = [
         open: factlog::postgres_threads,
         callers: BLOCK_ON,
         log_of: "factlog-postgres",
-        on_server: true,
+        needs: Needs::Postgres,
         ..USUAL
     },
     Kind {
@@ -167,7 +184,7 @@ pub(crate) static KINDS: [Kind; 16] = [
         open: pg_insert::open,
         callers: TASKS,
         log_of: "pg-insert",
-        on_server: true,
+        needs: Needs::Postgres,
         more_writers: &[32],
         ..USUAL
     },
@@ -177,7 +194,7 @@ pub(crate) static KINDS: [Kind; 16] = [
         open: pg_unnest::open,
         callers: TASKS,
         log_of: "pg-unnest",
-        on_server: true,
+        needs: Needs::Postgres,
         ..USUAL
     },
     Kind {
@@ -186,7 +203,29 @@ pub(crate) static KINDS: [Kind; 16] = [
         open: pg_copy::open,
         callers: BLOCK_ON,
         log_of: "factlog-postgres",
-        on_server: true,
+        needs: Needs::Postgres,
+        ..USUAL
+    },
+    Kind {
+        name: "factlog-sqlite-processes",
+        tests: &Test::OF_TALK,
+        callers: TASKS,
+        talk: Some(talk::processes),
+        ..USUAL
+    },
+    Kind {
+        name: "nats-core",
+        tests: &Test::OF_TALK,
+        callers: TASKS,
+        needs: Needs::Nats,
+        talk: Some(talk::nats),
+        ..USUAL
+    },
+    Kind {
+        name: "tokio-broadcast",
+        tests: &Test::OF_TALK,
+        callers: TASKS,
+        talk: Some(talk::tokio_channels),
         ..USUAL
     },
 ];
@@ -194,6 +233,11 @@ pub(crate) static KINDS: [Kind; 16] = [
 impl Kind {
     pub(crate) fn can(&self, test: Test) -> bool {
         self.tests.contains(&test)
+    }
+
+    /// How it is called by a test: agents are tasks of one runtime in every case.
+    pub(crate) fn callers(&self, test: Test) -> &'static str {
+        if Test::OF_TALK.contains(&test) { TASKS } else { self.callers }
     }
 
     /// The kind of this name.

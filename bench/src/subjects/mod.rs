@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use uuid::Uuid;
 
-pub(crate) use self::kinds::{KINDS, Kind};
+pub(crate) use self::kinds::{KINDS, Kind, Needs};
 use crate::measure::Appends;
 use crate::workload::Batch;
 

@@ -2,6 +2,7 @@
 
 mod machine;
 mod table;
+mod talk;
 mod page;
 
 use std::{fs, path::Path};
@@ -10,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use machine::Machine;
 use page::Measurement;
 
-use crate::step;
+use crate::{nats, step};
 
 /// The result lines of the last run.
 const LINES: &str = "target/bench.jsonl";
@@ -50,8 +51,12 @@ fn measured(options: &[&str]) -> Result<Vec<String>> {
     if !step::root().join("bench/Cargo.toml").exists() {
         bail!("bench/Cargo.toml is not there: there is nothing to measure with");
     }
+    let nats = if has_nats(options) { nats::provide()? } else { None };
     let program = ["run", "--release", "--manifest-path", "bench/Cargo.toml", "--"];
-    let lines = step::capture("benchmarks", step::cargo(program).args(options))?;
+    let lines = step::capture(
+        "benchmarks",
+        step::cargo(program).args(options).envs(nats.map(|program| (nats::VARIABLE, program))),
+    )?;
     let path = step::root().join(LINES);
     fs::create_dir_all(path.with_file_name(""))
         .with_context(|| format!("cannot make the folder of {LINES}"))?;
@@ -59,9 +64,33 @@ fn measured(options: &[&str]) -> Result<Vec<String>> {
     Ok(lines)
 }
 
+/// Whether something is to be measured beside NATS.
+fn has_nats(options: &[&str]) -> bool {
+    let named = |option: &str| {
+        let place = options.iter().step_by(2).position(|name| *name == option)?;
+        Some(options.get(2 * place + 1)?.split(','))
+    };
+    named("--only").is_none_or(|mut subjects| subjects.any(|subject| subject == talk::NATS))
+        && named("--test").is_none_or(|mut tests| tests.any(|test| talk::TESTS.contains(&test)))
+}
+
 fn measurements(lines: &[String]) -> Result<Vec<Measurement>> {
     let lines = lines.iter().filter(|line| !line.trim().is_empty());
     lines
         .map(|line| serde_json::from_str(line).with_context(|| format!("not a result line: {line}")))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_of_nats_is_fetched_only_to_be_measured() {
+        assert!(has_nats(&[]));
+        assert!(has_nats(&["--seconds", "2", "--test", "append,requests"]));
+        assert!(has_nats(&["--test", "messages", "--only", "factlog-sqlite,nats-core"]));
+        assert!(!has_nats(&["--test", "append,open"]));
+        assert!(!has_nats(&["--only", "factlog-sqlite", "--test", "messages"]));
+    }
 }

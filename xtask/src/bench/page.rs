@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::machine::Machine;
 use super::table::{Base, table};
+use super::talk;
 
 /// The subjects that the others are compared with.
 const BASES: [Base; 2] = [("factlog-sqlite", "sqlite ratio"), ("factlog-jsonl", "jsonl ratio")];
@@ -80,10 +81,16 @@ pub(crate) fn render(machine: &Machine, measurements: &[Measurement]) -> String 
 
     let (on_server, others): (Vec<_>, Vec<_>) =
         measurements.iter().partition(|measurement| is_on_server(&measurement.subject));
+    let (of_talk, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|measurement| talk::TESTS.contains(&measurement.test.as_str()));
     page += &tests("##", &others, &BASES, &TARGETS);
     if !on_server.is_empty() {
         let _ = write!(page, "\n## PostgreSQL\n\n{ON_SERVER}");
         page += &tests("###", &on_server, &SERVER_BASES, &SERVER_TARGETS);
+    }
+    if !of_talk.is_empty() {
+        let _ = write!(page, "\n## Agents that talk\n\n{}", talk::INTRODUCTION);
+        page += &tests("###", &of_talk, &talk::BASES, &talk::FIGURES);
     }
 
     page += "\n## Not measured\n\n";
@@ -142,6 +149,9 @@ mod tests {
 {"subject":"pg-copy","test":"read-all","opsPerSecond":400000}
 {"subject":"factlog-sqlite","test":"time-travel","case":"with history","p50Us":700}
 {"subject":"factlog-sqlite","test":"time-travel","case":"from nothing","p50Us":90000}
+{"subject":"factlog-sqlite","test":"messages","writers":16,"case":"1 in flight","opsPerSecond":500,"p50Us":900}
+{"subject":"nats-core","test":"messages","writers":16,"case":"1 in flight","opsPerSecond":5000,"p50Us":90}
+{"subject":"tokio-broadcast","test":"subscribers","opsPerSecond":1000000}
 "#;
 
     const PAGE: &str = "\
@@ -213,8 +223,13 @@ Target: factlog-postgres 0.55 of pg-copy.
 | factlog-postgres | 300,000 |  |
 | pg-copy | 400,000 | 0.75 |
 
-## Not measured
+";
 
+    const MESSAGES: &str = "\
+| subject | case | writers | ops/s | p50 µs | sqlite ratio |
+| --- | --- | ---: | ---: | ---: | ---: |
+| factlog-sqlite | 1 in flight | 16 | 500 | 900 |  |
+| nats-core | 1 in flight | 16 | 5,000 | 90.0 | 0.10 |
 ";
 
     #[test]
@@ -231,8 +246,12 @@ Target: factlog-postgres 0.55 of pg-copy.
 
         let page = render(&machine, &measurements);
 
-        let (shown, not_measured) = page.split_at(PAGE.len());
-        assert_eq!(shown, PAGE);
+        let (logs, talk) = page.split_once("## Agents that talk\n").unwrap();
+        assert_eq!(logs, PAGE);
+        let (talk, not_measured) = talk.split_once("## Not measured\n\n").unwrap();
+        let (messages, subscribers) = talk.split_once("### subscribers\n").unwrap();
+        assert!(messages.contains(MESSAGES), "{messages}");
+        assert!(subscribers.contains("| tokio-broadcast | 1,000,000 |\n"), "{subscribers}");
         assert_eq!(not_measured.lines().count(), NOT_MEASURED.len());
     }
 }
