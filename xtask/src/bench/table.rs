@@ -76,7 +76,7 @@ fn cells(row: &Row, runs: &Runs, rows: &Rows, bases: &'static [Base]) -> Vec<Str
         median(&runs.share).map(|share| format!("{share:.2}")).unwrap_or_default(),
     ];
     cells.extend(bases.iter().map(|(base, _)| match (rate, rate_of(base, row, rows)) {
-        (Some(rate), Some(base_rate)) if subject != base && rate > 0.0 => format!("{:.2}", base_rate / rate),
+        (Some(rate), Some(base_rate)) if subject != base && rate > 0.0 => ratio_text(base_rate / rate),
         _ => String::new(),
     }));
     cells
@@ -110,6 +110,12 @@ fn spread(figures: &[f64]) -> String {
     }
 }
 
+/// A ratio keeps two decimals, and a very small one two digits.
+fn ratio_text(ratio: f64) -> String {
+    let zeros = if ratio > 0.0 { (-ratio.log10()).floor().max(0.0) } else { 0.0 };
+    format!("{ratio:.*}", if zeros < 2.0 { 2 } else { zeros as usize + 2 })
+}
+
 /// A small figure keeps one decimal; a large one is written whole, its thousands apart.
 fn figure_text(figure: f64) -> String {
     if figure < 100.0 {
@@ -129,6 +135,12 @@ fn figure_text(figure: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_small_ratio_is_told_from_none_at_all() {
+        let texts = [19.354, 0.614, 0.0143, 0.00597, 0.000_146, 0.0].map(ratio_text);
+        assert_eq!(texts, ["19.35", "0.61", "0.01", "0.0060", "0.00015", "0.00"]);
+    }
 
     #[test]
     fn the_median_of_an_even_number_of_runs_lies_between_two() {

@@ -34,7 +34,8 @@ pub(super) const FIGURES: [(&str, &str); 3] = [
     (
         "messages",
         "ops/s are messages that a handler began with; p50 and p99 are the time from the call that sends one until its handler \
-         begins. With 1 in flight the next is sent once the one before was heard, so that nothing waits for another; with up to \
+         begins. With 1 in flight the next is sent once the one before was heard, so that none waits behind another, though \
+         what became of the one before may still be being recorded; with up to \
          256 in flight the times are mostly those of waiting in the inbox behind others.",
     ),
     (
