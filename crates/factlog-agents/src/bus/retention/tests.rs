@@ -206,3 +206,10 @@ async fn a_message_whose_id_is_free_again_comes_to_those_who_remember_the_old_on
         assert_eq!(clean(&bus, later()).await, 5, "content, place, and three words");
     }
 }
+
+/// Story: a new type of event was recorded of messages, and nothing of them was ever removed again.
+#[test]
+fn every_type_that_is_recorded_of_messages_is_known_here() {
+    let all = crate::vocabulary::TYPES.iter().filter(|info| info.category == "inbox").map(|info| info.name);
+    assert_eq!(all.collect::<Vec<_>>(), super::INBOX_TYPES);
+}
