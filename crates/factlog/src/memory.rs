@@ -1,5 +1,6 @@
 //! A log in memory: for tests and scratch work, and the model that other stores are compared with.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +30,7 @@ struct State {
     /// Ascending positions; gaps only where events were removed.
     events: Vec<Arc<Event>>,
     by_id: HashMap<EventId, Position>,
+    by_stream: HashMap<StreamName, Vec<Arc<Event>>>,
     versions: HashMap<StreamName, Version>,
     removals: Vec<RemovedData>,
     snapshots: BTreeMap<(String, Position), Snapshot>,
@@ -52,6 +54,7 @@ impl MemoryStore {
         let state = State {
             events: Vec::new(),
             by_id: HashMap::new(),
+            by_stream: HashMap::new(),
             versions: HashMap::new(),
             removals: Vec::new(),
             snapshots: BTreeMap::new(),
@@ -109,7 +112,9 @@ impl State {
         {
             self.removals.push(data);
         }
-        self.events.push(Arc::new(Event { position, version, recorded_at, fact }));
+        let event = Arc::new(Event { position, version, recorded_at, fact });
+        self.by_stream.entry(event.stream.clone()).or_default().push(Arc::clone(&event));
+        self.events.push(event);
     }
 
     fn publish(&self) {
@@ -123,15 +128,33 @@ impl State {
         self.events.partition_point(|event| event.position <= position)
     }
 
+    /// Those events among which all are that a filter means, in order.
+    fn candidates(&self, filter: &Filter) -> Cow<'_, [Arc<Event>]> {
+        if !filter.ids.is_empty() {
+            let mut positions: Vec<Position> =
+                filter.ids.iter().filter_map(|id| self.by_id.get(id)).copied().collect();
+            positions.sort_unstable();
+            positions.dedup();
+            let found = positions.iter().map(|position| self.through(*position) - 1);
+            return found.map(|index| Arc::clone(&self.events[index])).collect();
+        }
+        match filter.streams.as_slice() {
+            [stream] => Cow::Borrowed(self.by_stream.get(stream).map_or(&[], Vec::as_slice)),
+            _ => Cow::Borrowed(&self.events),
+        }
+    }
+
     fn read(&self, read: &Read) -> Page {
         let limit = read.limit.clamp(1, PAGE_EVENTS_MAX);
-        let (range, backwards) = match read.cursor {
-            Cursor::After(position) => (self.through(position)..self.events.len(), false),
-            Cursor::Before(position) => {
-                (0..self.events.partition_point(|event| event.position < position), true)
+        let events = self.candidates(&read.filter);
+        let (slice, backwards) = match read.cursor {
+            Cursor::After(after) => {
+                (&events[events.partition_point(|event| event.position <= after)..], false)
+            }
+            Cursor::Before(before) => {
+                (&events[..events.partition_point(|event| event.position < before)], true)
             }
         };
-        let slice = &self.events[range];
         let mut page = Page { events: Vec::new(), next: read.cursor.position(), more: false };
         let mut bytes = 0;
         let ordered: &mut dyn Iterator<Item = &Arc<Event>> =
@@ -165,6 +188,10 @@ impl State {
             self.by_id.remove(&event.id);
         }
         self.events.retain(|event| !gone(event));
+        self.by_stream.retain(|_, events| {
+            events.retain(|event| !gone(event));
+            !events.is_empty()
+        });
         self.removed += count;
         Ok(Removed { count, position: Some(said.last()) })
     }
