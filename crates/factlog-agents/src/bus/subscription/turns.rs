@@ -1,5 +1,7 @@
 //! Whose turn it is: of those who wait for the same event, the one of higher priority is given it first.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -9,10 +11,10 @@ use tokio::sync::Notify;
 /// How long one is waited for that has ended meanwhile.
 const WAIT_MAX: Duration = Duration::from_millis(100);
 
-/// The subscriptions of one bus.
+/// The subscriptions of one bus, by their priority.
 #[derive(Debug, Default)]
 pub(in crate::bus) struct Turns {
-    of: Mutex<Vec<Weak<Turn>>>,
+    of: Mutex<BTreeMap<i32, Vec<Weak<Turn>>>>,
     moved: Notify,
 }
 
@@ -40,8 +42,9 @@ impl Turns {
     pub(super) fn enter(&self, filter: Filter, priority: i32) -> Arc<Turn> {
         let turn = Arc::new(Turn { filter, priority, state: Mutex::default() });
         let mut of = lock(&self.of);
-        of.retain(|other| other.strong_count() > 0);
-        of.push(Arc::downgrade(&turn));
+        let alike = of.entry(priority).or_default();
+        alike.retain(|other| other.strong_count() > 0);
+        alike.push(Arc::downgrade(&turn));
         turn
     }
 
@@ -51,12 +54,17 @@ impl Turns {
             let moved = self.moved.notified();
             let is_before = |other: &Arc<Turn>| {
                 let state = lock(&other.state);
-                other.priority > own.priority
-                    && state.is_waiting
-                    && state.given < event.position
-                    && other.filter.matches(event)
+                state.is_waiting && state.given < event.position && other.filter.matches(event)
             };
-            if !lock(&self.of).iter().filter_map(Weak::upgrade).any(|other| is_before(&other)) {
+            let higher = (Bound::Excluded(own.priority), Bound::Unbounded);
+            let is_anyone_before = {
+                let of = lock(&self.of);
+                of.range(higher)
+                    .flat_map(|(_, others)| others)
+                    .filter_map(Weak::upgrade)
+                    .any(|other| is_before(&other))
+            };
+            if !is_anyone_before {
                 return;
             }
             // One that ends does not say so.
