@@ -5,7 +5,8 @@ use std::path::Path;
 
 use factlog::Event;
 
-use super::history::{History, Told, data, history, text};
+use super::check_broadcasts;
+use super::history::{ATTEMPTS_MAX, History, Told, data, history, text};
 use super::plan::{AGENTS, Does, Planned, QUEUE, agent};
 use super::witness::{self, Line};
 
@@ -14,10 +15,12 @@ use super::witness::{self, Line};
 #[expect(dead_code, reason = "they are shown")]
 pub(super) struct Figures {
     messages: usize,
+    /// Those of them that are for all, each of which is one for everybody below.
+    broadcasts: usize,
     acked: usize,
     expired: usize,
     dead: usize,
-    /// Dead letters that would have gone well, had their agents lived.
+    /// Dead letters that would have gone well, had their agents lived: each of their attempts was begun with.
     dead_by_kills: usize,
     /// Messages that more than one run was given.
     redelivered: usize,
@@ -25,24 +28,37 @@ pub(super) struct Figures {
     void_offers: usize,
 }
 
+/// How often something was begun with, and handled.
+#[derive(Debug, Clone, Copy, Default)]
+struct Done {
+    begun: usize,
+    handled: usize,
+}
+
 pub(super) fn messages(events: &[&Event], planned: &[Planned], folder: &Path) -> Figures {
     let history = history(events);
-    let mut figures = Figures { messages: planned.len(), ..Figures::default() };
+    let (each, broadcasts) = check_broadcasts::for_each(events, planned);
+    let mut figures = Figures { messages: planned.len(), broadcasts, ..Figures::default() };
     let lines: BTreeMap<String, Vec<Line>> =
         (0..AGENTS).map(agent).map(|agent| (agent.clone(), witness::read(folder, &agent))).collect();
-    let mut handled: HashMap<(&str, &str), usize> = HashMap::new();
-    for line in lines.values().flatten().filter(|line| line.what == "ok") {
-        *handled.entry((&line.place, &line.id)).or_default() += 1;
+    let mut done: HashMap<(&str, &str), Done> = HashMap::new();
+    for line in lines.values().flatten() {
+        let done = done.entry((&line.place, &line.id)).or_default();
+        done.begun += usize::from(line.what == "begin");
+        done.handled += usize::from(line.what == "ok");
     }
     let mut known = BTreeSet::new();
-    for one in planned {
+    for one in &each {
         let key = (one.inbox.clone(), one.id.clone());
         let told = history.get(&key).unwrap_or_else(|| panic!("{key:?} was lost before it was queued"));
-        let count = handled.get(&(one.inbox.as_str(), one.id.as_str())).copied().unwrap_or_default();
-        end_of(one, told, count, &mut figures);
+        let done = done.get(&(one.inbox.as_str(), one.id.as_str())).copied().unwrap_or_default();
+        end_of(one, told, done, &mut figures);
         known.insert(key);
     }
-    let is_planned = |key: &(String, String), told: &Told| known.contains(key) || told.from == "log";
+    // What is asked is checked with its answers.
+    let is_planned = |key: &(String, String), told: &Told| {
+        known.contains(key) || told.from == "log" || told.kind == "request"
+    };
     assert!(history.iter().all(|(key, told)| is_planned(key, told)), "nothing came from nowhere");
     tasks_are_completed_once(events, &history);
     for lines in lines.values() {
@@ -53,28 +69,38 @@ pub(super) fn messages(events: &[&Event], planned: &[Planned], folder: &Path) ->
 }
 
 /// It was stored once, and acknowledged, expired, or a dead letter with a reason; and that is how it was.
-fn end_of(one: &Planned, told: &Told, handled: usize, figures: &mut Figures) {
+fn end_of(one: &Planned, told: &Told, done: Done, figures: &mut Figures) {
     assert_eq!(told.times_queued, 1, "{one:?} was queued once");
     assert_eq!((told.from.as_str(), told.priority.as_str()), (one.from.as_str(), one.priority.as_str()));
     figures.redelivered += usize::from(told.runs().len() > 1);
-    figures.handled_again_after_a_kill += usize::from(handled > 1);
+    figures.handled_again_after_a_kill += usize::from(done.handled > 1);
     figures.void_offers += told.void_offers;
     match &told.end {
         Some(end) if end.how == "acked" => {
-            assert!(handled > 0, "{one:?} is acknowledged and was never handled");
+            assert!(done.handled > 0, "{one:?} is acknowledged and was never handled");
             assert_ne!(one.does, Does::FailsAlways, "{one:?} cannot have gone well");
             figures.acked += 1;
         }
         Some(end) if end.how == "dead" => {
             assert!(!end.reason.is_empty(), "{one:?} is dead for no reason");
             figures.dead += 1;
-            figures.dead_by_kills += usize::from(one.does != Does::FailsAlways);
+            if one.does != Does::FailsAlways {
+                died_of_its_attempts(one, told, done);
+                figures.dead_by_kills += 1;
+            }
         }
         _ => {
             assert!(one.ttl.is_some(), "{one:?} was lost: {told:?}");
             figures.expired += 1;
         }
     }
+}
+
+/// What would have gone well is dead only because its agent was killed each time when it was at it. The first time counts
+/// whether the run begins or not, and a kill may once come between what the log is told of a beginning and the beginning.
+fn died_of_its_attempts(one: &Planned, told: &Told, done: Done) {
+    assert_eq!(told.attempts, ATTEMPTS_MAX, "{one:?} was given up too early, or too late: {told:?}");
+    assert!(done.begun + 2 >= told.attempts, "{one:?} is dead, and only {done:?}: {told:?}");
 }
 
 fn tasks_are_completed_once(events: &[&Event], history: &History) {
@@ -101,8 +127,10 @@ fn each_once_in_a_run(lines: &[Line], history: &History) {
         if line.what == "begin" {
             assert_eq!(*last, "fail", "{line:?}: it came into the same run again: {told:?}");
             *count += 1;
-            let given = told.given.get(&line.context).copied().unwrap_or_default();
-            assert!(*count <= given, "{line:?} is its begin number {count}: {told:?}");
+            let given = told.given.get(&line.context).map(Vec::as_slice).unwrap_or_default();
+            assert!(*count <= given.len(), "{line:?} is its begin number {count}: {told:?}");
+            let is_told_right = line.attempt.is_none_or(|attempt| given.contains(&attempt));
+            assert!(is_told_right, "{line:?}: what no run had begun with is no attempt: {told:?}");
         }
         *last = &line.what;
     }
@@ -113,7 +141,8 @@ fn in_order(lines: &[Line], history: &History) {
     #[expect(clippy::type_complexity, reason = "it is used here alone")]
     let mut lanes: BTreeMap<(&str, &str), Vec<(u64, &str, &Told)>> = BTreeMap::new();
     let Some(agent) = lines.first().map(|line| line.agent.as_str()) else { return };
-    for ((_, id), told) in history.iter().filter(|((inbox, _), _)| inbox == agent) {
+    let is_in_lane = |inbox: &String, told: &Told| inbox == agent && told.is_in_order();
+    for ((_, id), told) in history.iter().filter(|((inbox, _), told)| is_in_lane(inbox, told)) {
         lanes.entry((&told.from, &told.priority)).or_default().push((told.position, id, told));
     }
     lanes.values_mut().for_each(|lane| lane.sort_by_key(|(position, ..)| *position));
@@ -123,7 +152,7 @@ fn in_order(lines: &[Line], history: &History) {
             handled.insert(&line.id);
         }
         let told = &history[&(agent.to_owned(), line.id.clone())];
-        if line.what != "begin" {
+        if line.what != "begin" || !told.is_in_order() {
             continue;
         }
         let lane = &lanes[&(told.from.as_str(), told.priority.as_str())];

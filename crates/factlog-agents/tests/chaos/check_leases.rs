@@ -45,7 +45,8 @@ fn taken(events: &[&Event]) -> BTreeMap<u64, Taken> {
                 }
             }
             "lease:released" => {
-                let lease = taken.get_mut(&data["token"].as_u64().unwrap()).unwrap();
+                let lease = taken.get_mut(&data["token"].as_u64().unwrap());
+                let lease = lease.unwrap_or_else(|| panic!("{agent} gives back what it never had: {data}"));
                 assert_eq!(lease.agent, agent, "a lease is released by its holder");
                 lease.until = lease.until.min(at);
             }
@@ -73,7 +74,8 @@ pub(super) fn leases(events: &[&Event], folder: &Path) -> usize {
     for (index, (at, token, line)) in entered.iter().enumerate() {
         let own = taken.get(token).unwrap_or_else(|| panic!("{line:?}: it never had this token"));
         assert_eq!((own.agent.as_str(), RESOURCES[own.resource]), (line.agent.as_str(), line.place.as_str()));
-        assert!(own.from <= *at, "{line:?} came before its lease");
+        // The time is from before the token was checked, and found to be valid.
+        assert!(own.from <= *at && *at < own.until, "{line:?} came before its lease, or after it: {own:?}");
         for (_, other, earlier) in &entered[..index] {
             let lease = &taken[other];
             if lease.agent == own.agent || !overlap(lease.resource, own.resource) {

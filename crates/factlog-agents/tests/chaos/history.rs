@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use factlog::Event;
 use serde_json::Value;
 
+/// Attempts at what says nothing of them.
+pub(super) const ATTEMPTS_MAX: usize = 5;
+
 /// A message in an inbox, or in a queue.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -15,14 +18,20 @@ pub(super) struct Told {
     pub(super) kind: String,
     pub(super) priority: String,
     pub(super) expires_at: Option<i64>,
-    /// How often each run was given it.
-    pub(super) given: BTreeMap<String, usize>,
+    /// Which attempts each run was given it for.
+    pub(super) given: BTreeMap<String, Vec<usize>>,
     /// Offers of what another had.
     pub(super) void_offers: usize,
+    /// Attempts that count: the first time that it was given, and later ones that the run had begun with.
+    pub(super) attempts: usize,
     pub(super) end: Option<End>,
     holder: Option<Holder>,
+    /// From when until when somebody had it, one after the other.
+    held: Vec<(i64, i64)>,
     held_back_until: i64,
-    acked_after_end: bool,
+    attempts_max: usize,
+    /// When it failed for the last time: it is never given again, whoever records that it is dead.
+    spent_at: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,6 +47,7 @@ struct Holder {
     agent: String,
     context: String,
     until: i64,
+    is_begun: bool,
 }
 
 /// By inbox and id.
@@ -63,6 +73,7 @@ pub(super) fn history(events: &[&Event]) -> History {
             told.position = event.position.0;
             (told.from, told.kind, told.priority) =
                 (text(&data, "from"), text(&data, "kind"), text(&data, "priority"));
+            told.attempts_max = data["attemptsMax"].as_u64().map_or(ATTEMPTS_MAX, |most| most as usize);
             let expires = data["expiresAt"].as_str().map(|text| text.parse::<factlog::Timestamp>().unwrap());
             told.expires_at = expires.map(factlog::Timestamp::as_micros);
             continue;
@@ -79,45 +90,83 @@ pub(super) fn history(events: &[&Event]) -> History {
 
 impl Told {
     fn take(&mut self, what: &str, data: &Value, at: i64) {
-        if let Some(end) = &self.end {
-            self.acked_after_end |= what == "acked" && end.how != "acked";
+        if self.end.is_some() {
             return;
         }
         let (agent, context) = (text(data, "agentId"), text(data, "contextId"));
         let milliseconds = |name: &str| data[name].as_i64().unwrap_or_default() * 1_000;
         let is_free = self.holder.as_ref().is_none_or(|holder| holder.until <= at);
-        let is_expired = self.expires_at.is_some_and(|end| end <= at);
         let is_its_agents = self.holder.as_ref().is_none_or(|holder| holder.agent == agent);
         let is_its_runs = self.holder.as_ref().is_some_and(|holder| holder.context == context);
         let end = |how: &'static str| Some(End { how, at, reason: text(data, "reason") });
         match what {
-            "offered" if is_free && !is_expired && self.held_back_until <= at => {
-                *self.given.entry(context.clone()).or_default() += 1;
-                self.holder = Some(Holder { agent, context, until: at + milliseconds("visibilityMs") });
+            "offered" if is_free && !self.has_expired(at) && self.held_back_until <= at => {
+                self.take_back_unbegun();
+                self.attempts += 1;
+                self.given.entry(context.clone()).or_default().push(self.attempts);
+                // The first time counts, whether the run begins or not.
+                let is_begun = data["ahead"] != true || self.attempts == 1;
+                let until = at + milliseconds("visibilityMs");
+                self.held.push((at, until));
+                self.holder = Some(Holder { agent, context, until, is_begun });
             }
             "offered" => self.void_offers += 1,
+            "started" if is_its_runs => self.holder.as_mut().unwrap().is_begun = true,
             "renewed" if is_its_runs => {
                 let holder = self.holder.as_mut().unwrap();
                 holder.until = holder.until.max(at + milliseconds("visibilityMs"));
+                self.held.push((at, holder.until));
             }
             "nacked" if is_its_runs || is_free => {
-                self.holder = None;
+                self.is_no_longer_held(at);
                 self.held_back_until = at + milliseconds("delayMs");
+                self.spent_at = (self.attempts >= self.attempts_max).then_some(at);
             }
-            "released" if is_its_runs => self.holder = None,
+            "released" if is_its_runs => {
+                self.attempts = self.attempts.saturating_sub(1);
+                self.is_no_longer_held(at);
+            }
             // A run takes over what an earlier one had, and it never had itself.
-            "released" if is_its_agents && !self.given.contains_key(&context) => self.holder = None,
+            "released" if is_its_agents && !self.given.contains_key(&context) => {
+                self.take_back_unbegun();
+                self.is_no_longer_held(at);
+            }
             "acked" if is_its_agents || is_free => self.end = end("acked"),
-            "expired" if is_expired => self.end = end("expired"),
-            "dead" => self.end = end("dead"),
+            "expired" if self.has_expired(at) => self.end = end("expired"),
+            "dead" => {
+                self.take_back_unbegun();
+                self.end = end("dead");
+            }
             _ => {}
         }
     }
 
+    /// What a run had been given ahead, and had not begun with, was no attempt.
+    fn take_back_unbegun(&mut self) {
+        self.attempts -= usize::from(self.holder.as_ref().is_some_and(|holder| !holder.is_begun));
+        self.holder.iter_mut().for_each(|holder| holder.is_begun = true);
+    }
+
+    fn is_no_longer_held(&mut self, at: i64) {
+        self.holder = None;
+        self.held.iter_mut().for_each(|(_, until)| *until = at.min(*until));
+    }
+
+    /// Whether its time had run out. What was handed out in time may be finished.
+    fn has_expired(&self, at: i64) -> bool {
+        let is_held = self.held.iter().any(|(from, until)| *from <= at && at < *until);
+        self.expires_at.is_some_and(|end| end <= at) && !is_held
+    }
+
     /// Whether it was done with at a time, other than by being handled.
     pub(super) fn is_over(&self, at: i64) -> bool {
-        let is_dead = self.end.as_ref().is_some_and(|end| end.how != "acked" && end.at <= at);
-        is_dead || self.expires_at.is_some_and(|end| end <= at)
+        let is_ended = self.end.as_ref().is_some_and(|end| end.how != "acked" && end.at <= at);
+        is_ended || self.has_expired(at) || self.spent_at.is_some_and(|end| end <= at)
+    }
+
+    /// Whether others of its sender wait for it.
+    pub(super) fn is_in_order(&self) -> bool {
+        ["message", "broadcast"].contains(&self.kind.as_str())
     }
 
     pub(super) fn runs(&self) -> BTreeSet<&String> {

@@ -13,13 +13,15 @@ pub(super) struct Line {
     pub(super) agent: String,
     /// The run.
     pub(super) context: String,
-    /// `begin`, `ok`, `fail`, `enter` or `exit`.
+    /// `begin`, `ok`, `fail`, `enter` or `exit`; of its own questions `answered`, `over` or `nobody`.
     pub(super) what: String,
     pub(super) at: i64,
-    /// The inbox, or the resource.
+    /// The inbox, the resource, or the position of an answer.
     pub(super) place: String,
     /// The message, or the token.
     pub(super) id: String,
+    /// The attempt that a run was told it is, where it begins with something.
+    pub(super) attempt: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -34,22 +36,37 @@ impl Witness {
     }
 
     pub(super) fn write(&self, context: &str, what: &str, place: &str, id: &str) {
-        let at = Timestamp::now().as_micros();
+        self.write_at(Timestamp::now(), context, what, place, id);
+    }
+
+    /// A run begins with something, and was told that it is this attempt.
+    pub(super) fn begin(&self, context: &str, attempt: Option<u64>, inbox: &str, id: &str) {
+        let what = attempt.map_or("begin".to_owned(), |attempt| format!("begin {attempt}"));
+        self.write(context, &what, inbox, id);
+    }
+
+    /// Something that was found to be so after this time.
+    pub(super) fn write_at(&self, at: Timestamp, context: &str, what: &str, place: &str, id: &str) {
+        let at = at.as_micros();
         let line = format!("{context}\t{what}\t{at}\t{place}\t{id}\n");
         (&*self.file).write_all(line.as_bytes()).unwrap();
     }
 }
 
-/// How far an agent is with what it sends: one byte for each.
+/// How far an agent is with what it sends, or asks: one byte for each.
 pub(super) struct Sent(File);
 
 impl Sent {
-    fn path(folder: &Path, agent: &str) -> PathBuf {
-        folder.join(format!("{agent}-sent"))
+    pub(super) fn messages(folder: &Path, agent: &str) -> (Self, usize) {
+        Self::open(&folder.join(format!("{agent}-sent")))
     }
 
-    pub(super) fn open(folder: &Path, agent: &str) -> (Self, usize) {
-        let file = OpenOptions::new().create(true).append(true).open(Self::path(folder, agent)).unwrap();
+    pub(super) fn requests(folder: &Path, agent: &str) -> (Self, usize) {
+        Self::open(&folder.join(format!("{agent}-asked")))
+    }
+
+    fn open(path: &Path) -> (Self, usize) {
+        let file = OpenOptions::new().create(true).append(true).open(path).unwrap();
         let count = file.metadata().unwrap().len();
         (Self(file), usize::try_from(count).unwrap())
     }
@@ -72,6 +89,7 @@ pub(super) fn read(folder: &Path, agent: &str) -> Vec<Line> {
         for line in std::fs::read_to_string(path).unwrap().lines() {
             let parts: Vec<&str> = line.split('\t').collect();
             let [context, what, at, place, id] = parts[..] else { panic!("a torn line: {line:?}") };
+            let (what, attempt) = what.split_once(' ').unwrap_or((what, ""));
             lines.push(Line {
                 agent: agent.to_owned(),
                 context: context.to_owned(),
@@ -79,6 +97,7 @@ pub(super) fn read(folder: &Path, agent: &str) -> Vec<Line> {
                 at: at.parse().unwrap(),
                 place: place.to_owned(),
                 id: id.to_owned(),
+                attempt: attempt.parse().ok(),
             });
         }
     }

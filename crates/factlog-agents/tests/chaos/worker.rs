@@ -1,21 +1,25 @@
 //! A process with four agents, until somebody kills it or closes its standard input.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use factlog::{ErrorKind, EventLog};
-use factlog_agents::agent::{Failed, TaskError};
+use factlog::{ErrorKind, EventLog, Json, Timestamp};
+use factlog_agents::agent::{AgentBuilder, Failed, GivenMessage, TaskError};
 use factlog_agents::bus::LeaseRequest;
 use factlog_agents::{Agent, Bus, Me};
 use factlog_stores::Open;
 
+use super::asker::ask_all;
 use super::plan::{
-    AGENTS, Content, Does, NAMESPACE, PROCESSES, QUESTIONS, RESOURCES, SWARM, agent, opinion, sent_by,
+    AGENTS, Content, Does, METHOD, NAMESPACE, PROCESSES, QUESTIONS, QUEUE, Question, RESOURCES,
+    SECOND_THOUGHT, SWARM, agent, opinion, sent_by,
 };
 use super::witness::{Sent, Witness};
 use super::{PROCESS, runtime};
 
+/// Where the log is.
+pub(super) const LOG: &str = "FACTLOG_TEST_LOG";
 pub(super) const FOLDER: &str = "FACTLOG_TEST_FOLDER";
 pub(super) const SEED: &str = "FACTLOG_TEST_SEED";
 pub(super) const MESSAGES: &str = "FACTLOG_TEST_MESSAGES";
@@ -23,9 +27,12 @@ pub(super) const MESSAGES: &str = "FACTLOG_TEST_MESSAGES";
 pub(super) const GENERATION: &str = "FACTLOG_TEST_GENERATION";
 
 /// How long what an agent has in hand is its own; so short that it also runs out while agents live.
-const VISIBILITY: Duration = Duration::from_secs(3);
-const HEARTBEAT: Duration = Duration::from_secs(3);
+pub(super) const VISIBILITY: Duration = Duration::from_secs(3);
+/// So often that one that is suspended is taken for dead.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 const LEASE: Duration = Duration::from_millis(1_500);
+/// The pause before the store is tried again.
+const AWAY_PAUSE: Duration = Duration::from_millis(50);
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap()
@@ -35,16 +42,21 @@ fn number(name: &str) -> u64 {
     variable(name).parse().unwrap()
 }
 
-pub(super) async fn open(folder: &Path) -> EventLog {
-    let url = format!("sqlite:{}", folder.join("chaos.db").display());
-    factlog_stores::open(&url, Open::Create).await.unwrap()
+pub(super) async fn open(url: &str) -> EventLog {
+    loop {
+        match factlog_stores::open(url, Open::Create).await {
+            // One that is suspended may have it locked.
+            Err(error) if error.kind() == ErrorKind::Unavailable => tokio::time::sleep(AWAY_PAUSE).await,
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 #[derive(Clone)]
-struct Setting {
-    folder: PathBuf,
-    seed: u64,
-    messages: usize,
+pub(super) struct Setting {
+    pub(super) folder: PathBuf,
+    pub(super) seed: u64,
+    pub(super) messages: usize,
     generation: u64,
 }
 
@@ -63,7 +75,7 @@ pub(super) fn until_told() {
         drop(told);
     });
     runtime().block_on(async {
-        let log = open(&setting.folder).await;
+        let log = open(&variable(LOG)).await;
         let bus = Bus::new(log.clone());
         let mut agents = Vec::new();
         for index in (0..AGENTS).filter(|index| index % PROCESSES == process) {
@@ -80,53 +92,76 @@ pub(super) fn until_told() {
 async fn start(setting: &Setting, bus: &Bus, index: usize) -> Agent {
     let id = agent(index);
     let witness = Witness::new(&setting.folder, &id, setting.generation);
-    let (reads, does) = (witness.clone(), witness.clone());
-    let agent = Agent::builder(bus.log().clone(), &id)
+    let agent = loop {
+        match worker(bus, &id, &witness).start().await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => tokio::time::sleep(AWAY_PAUSE).await,
+            started => break started.unwrap(),
+        }
+    };
+    tokio::spawn(send_all(setting.clone(), bus.clone(), index));
+    tokio::spawn(ask_all(setting.clone(), agent.me().clone(), witness.clone(), index));
+    tokio::spawn(lease_now_and_then(agent.me().clone(), witness));
+    tokio::spawn(vote(bus.clone(), index));
+    agent
+}
+
+fn worker(bus: &Bus, id: &str, witness: &Witness) -> AgentBuilder {
+    let (reads, hears, does) = (witness.clone(), witness.clone(), witness.clone());
+    let answers = witness.clone();
+    Agent::builder(bus.log().clone(), id)
         .on_bus(bus)
         .kind("worker")
         .capacity(2)
         .take_over()
         .heartbeat(HEARTBEAT)
         .visibility(VISIBILITY)
-        .on_message(move |me, message| {
-            let witness = reads.clone();
-            async move {
-                // What the log tells of leases that ran out is none of this.
-                let Ok(content) = message.read::<Content>() else { return Ok(()) };
-                let (inbox, attempt) = (me.id().to_owned(), message.attempt);
-                let went_well =
-                    handle(&witness, &me, &inbox, &message.message_id, attempt, content.does).await;
-                if went_well { Ok(()) } else { Err(Failed::new("CHAOS", "it was to fail")) }
-            }
-        })
+        .on_message(move |me, message| read(reads.clone(), me, message))
+        .on_broadcast(move |me, message| read(hears.clone(), me, message))
         .on_task(move |me, given| {
             let witness = does.clone();
             async move {
                 let text = given.task.description.clone().unwrap_or_default();
                 let content: Content = serde_json::from_str(&text)?;
-                let inbox = super::plan::QUEUE;
-                let went_well = handle(&witness, &me, inbox, given.id(), given.attempt, content.does).await;
+                let went_well =
+                    handle(&witness, &me, QUEUE, given.id(), Some(given.attempt), content.does).await;
                 if went_well { Ok("done") } else { Err(TaskError::retry("it was to fail")) }
             }
         })
-        .start()
-        .await
-        .unwrap();
-    tokio::spawn(send_all(setting.clone(), bus.clone(), index));
-    tokio::spawn(lease_now_and_then(agent.me().clone(), witness));
-    tokio::spawn(vote(bus.clone(), index));
-    agent
+        .on_request(METHOD, move |me, asked| {
+            let witness = answers.clone();
+            async move {
+                let Question { number, does, inbox } = asked.read()?;
+                let went_well = handle(&witness, &me, &inbox, &asked.request_id, None, does).await;
+                if does == Does::AnswersTwice {
+                    let (id, right) = (&asked.request_id, Json::of(&number)?);
+                    while let Err(error) = me.bus().respond_to(id, me.id(), Ok(right.clone())).await {
+                        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+                        tokio::time::sleep(AWAY_PAUSE).await;
+                    }
+                    return Ok(SECOND_THOUGHT);
+                }
+                if went_well { Ok(number) } else { Err(Failed::new("CHAOS", "it was to fail")) }
+            }
+        })
 }
 
-async fn handle(witness: &Witness, me: &Me, inbox: &str, id: &str, attempt: u64, does: Does) -> bool {
+async fn read(witness: Witness, me: Me, message: GivenMessage) -> Result<(), Failed> {
+    // What the log tells of leases that ran out is none of this.
+    let Ok(content) = message.read::<Content>() else { return Ok(()) };
+    let (inbox, attempt) = (me.id().to_owned(), Some(message.attempt));
+    let went_well = handle(&witness, &me, &inbox, &message.message_id, attempt, content.does).await;
+    if went_well { Ok(()) } else { Err(Failed::new("CHAOS", "it was to fail")) }
+}
+
+async fn handle(witness: &Witness, me: &Me, inbox: &str, id: &str, attempt: Option<u64>, does: Does) -> bool {
     let context = &me.taker().context_id;
-    witness.write(context, "begin", inbox, id);
+    witness.begin(context, attempt, inbox, id);
     if does == Does::IsSlow {
         tokio::time::sleep(Duration::from_millis(fastrand::u64(10..80))).await;
     }
     let went_well = match does {
-        Does::Handles | Does::IsSlow => true,
-        Does::FailsAtFirst => attempt > 1,
+        Does::Handles | Does::IsSlow | Does::AnswersTwice => true,
+        Does::FailsAtFirst => attempt > Some(1),
         Does::FailsAlways => false,
     };
     witness.write(context, if went_well { "ok" } else { "fail" }, inbox, id);
@@ -135,13 +170,13 @@ async fn handle(witness: &Witness, me: &Me, inbox: &str, id: &str, attempt: u64,
 
 /// Sends what the plan says, from where the last run was; the last one may be sent again.
 async fn send_all(setting: Setting, bus: Bus, index: usize) {
-    let (mut sent, count) = Sent::open(&setting.folder, &agent(index));
+    let (mut sent, count) = Sent::messages(&setting.folder, &agent(index));
     let planned = sent_by(setting.seed, index, setting.messages);
     for (number, one) in planned.iter().enumerate().skip(count) {
         for _ in 0..=usize::from(one.is_sent_twice) {
             while let Err(error) = bus.send(one.message(number)).await {
                 assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(AWAY_PAUSE).await;
             }
         }
         sent.one_more();
@@ -155,7 +190,12 @@ async fn lease_now_and_then(me: Me, witness: Witness) {
         let request = LeaseRequest::new([resource]).namespace(NAMESPACE).ttl(LEASE);
         let patience = Duration::from_millis(300);
         let Ok(lease) = me.bus().lease_acquire_within(me.id(), &request, patience).await else { continue };
-        // A token that has run out on the way is worth nothing.
+        // Some think for so long that it has run out.
+        if fastrand::u8(..) < 32 {
+            tokio::time::sleep(LEASE.mul_f64(fastrand::f64() * 2.0)).await;
+        }
+        // A token that has run out on the way is worth nothing; one that is valid was so at this time, or later.
+        let at = Timestamp::now();
         if me
             .bus()
             .check_token(NAMESPACE, lease.token, &resource.replace("**", "x").replace('*', "x"))
@@ -165,7 +205,7 @@ async fn lease_now_and_then(me: Me, witness: Witness) {
             continue;
         }
         let (context, token) = (&me.taker().context_id, lease.token.to_string());
-        witness.write(context, "enter", resource, &token);
+        witness.write_at(at, context, "enter", resource, &token);
         tokio::time::sleep(Duration::from_millis(fastrand::u64(5..100))).await;
         witness.write(context, "exit", resource, &token);
         let _ = me.bus().lease_release(me.id(), NAMESPACE, lease.token).await;
@@ -181,7 +221,7 @@ async fn vote(bus: Bus, index: usize) {
             loop {
                 match bus.vote(&agent(index), SWARM, question, opinion, None).await {
                     Err(error) if error.kind() == ErrorKind::Unavailable => {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        tokio::time::sleep(AWAY_PAUSE).await;
                     }
                     Err(error) => {
                         assert_eq!(error.kind(), ErrorKind::Conflict, "it is decided: {error}");
