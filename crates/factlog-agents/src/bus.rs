@@ -55,7 +55,7 @@ pub use self::take::{ACK_WAIT, Delivery, IN_HAND_MAX, RETRY_PAUSE, RETRY_PAUSE_M
 pub use crate::projections::{Access, LEASE_TTL_MAX, Lease};
 
 pub(crate) use self::message::{RETAINED, SYSTEM, kind_of, put_by_bus};
-pub(crate) use self::take::{Room, Taken, milliseconds, nacking};
+pub(crate) use self::take::{Room, Taken, milliseconds, nacking, shortened};
 pub(crate) use self::waiting::left;
 
 use self::held::HeldStates;

@@ -38,6 +38,7 @@ pub(crate) use memories::{Groups, NOW, is_from_elsewhere, memory_of};
 pub use metrics::{ActionMetrics, AgentMetrics, Metrics};
 pub use open_calls::OpenCall;
 pub use sessions::{Session, SessionSubagent, Sessions, ToolUse};
+pub(crate) use swarms::MEMBER_TYPES;
 pub use swarms::{Milestone, Swarm, SwarmStatus, Swarms};
 pub use tasks::{Task, TaskStatistics, Tasks};
 pub use worktrees::{Conflict, Worktree, Worktrees};

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use factlog::{ErrorKind, EventLog, Filter, Json, Result, Timestamp, TypedEvent};
 use factlog_agents::Bus;
-use factlog_agents::bus::{CoordinationPlan, CoordinationStep, Proposal, SwarmPlan};
+use factlog_agents::bus::{CoordinationPlan, CoordinationStep, Message, Proposal, SwarmPlan};
 use factlog_agents::projections::{
     Consensus, CoordinationPhase, CoordinationStrategy, Outcome, SwarmStatus, Vote, VotingStrategy,
 };
-use factlog_agents::vocabulary::{AgentSpawned, type_patterns};
+use factlog_agents::vocabulary::{AgentSpawned, SwarmFormed, SwarmTerminated, type_patterns};
 use factlog_stores::Open;
 
 const MEMBERS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
@@ -339,4 +339,21 @@ async fn what_is_said_of_common_work_must_fit_it() {
     assert_eq!(declined.declined["cook"].as_deref(), Some("no time"));
     let failed = step(CoordinationStep::phase(CoordinationPhase::Failed)).await.unwrap();
     assert_eq!(failed.phase, CoordinationPhase::Failed);
+}
+
+/// Story: a stranger recorded that a swarm was formed anew, with itself in it. The swarm did not show it, and mail for the group
+/// came to it all the same; and when the swarm was terminated its members went on hearing from it.
+#[tokio::test]
+async fn mail_for_a_group_is_for_those_whom_its_swarm_shows() {
+    let place = Place::new();
+    let bus = place.bus().await;
+    reviewers(&bus).await;
+    let forged = SwarmFormed::new("s").initial_members(vec!["mallory".to_owned()]);
+    bus.log().append(forged.into_event().unwrap().with_source("mallory").unwrap()).await.unwrap();
+    let mail = || Message::text("x", "group:s".parse().unwrap(), "come").unwrap();
+    assert_eq!(bus.send(mail()).await.unwrap().recipients, MEMBERS);
+    let ended = SwarmTerminated::new("s").reason("done").into_event().unwrap();
+    bus.log().append(ended.with_source("a").unwrap()).await.unwrap();
+    assert_eq!(bus.send(mail()).await.unwrap_err().kind(), ErrorKind::NotFound, "nobody is left");
+    bus.log().close().await.unwrap();
 }

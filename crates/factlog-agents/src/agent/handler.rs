@@ -188,6 +188,8 @@ impl<E: std::error::Error> From<E> for TaskError {
 pub struct Failed {
     /// What the one who asked is told.
     pub error: RequestError,
+    /// Whether a message is of no use to the agent however often it comes: it is a dead letter then.
+    pub is_fatal: bool,
 }
 
 /// The code of what a handler did not expect.
@@ -196,7 +198,22 @@ pub const INTERNAL_ERROR: &str = "INTERNAL_ERROR";
 impl Failed {
     /// A failure with a code of its own.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { error: RequestError { code: code.into(), message: message.into(), details: None } }
+        let error = RequestError { code: code.into(), message: message.into(), details: None };
+        Self { error, is_fatal: false }
+    }
+
+    /// The same of a message that need not come again.
+    #[must_use]
+    pub fn fatal(mut self) -> Self {
+        self.is_fatal = true;
+        self
+    }
+}
+
+/// What another was told can be passed on.
+impl From<RequestError> for Failed {
+    fn from(error: RequestError) -> Self {
+        Self { error, is_fatal: false }
     }
 }
 

@@ -35,8 +35,9 @@ pub(super) async fn listen(me: Me, filter: Filter, after: Position, handler: OnE
             Ok(event) => event,
             Err(error) => return tracing::error!(%error, agent = me.id(), "an agent hears no more"),
         };
-        let heard =
-            std::panic::AssertUnwindSafe(handler(me.clone(), Arc::clone(&event))).catch_unwind().await;
+        // A handler may also panic before it gives anything to wait for.
+        let heard = async { handler(me.clone(), Arc::clone(&event)).await };
+        let heard = std::panic::AssertUnwindSafe(heard).catch_unwind().await;
         let why = match heard {
             Ok(Ok(())) => continue,
             Ok(Err(failed)) => failed.error.message,

@@ -45,6 +45,7 @@ impl Lanes {
         let waiting: usize = self.waiting.values().map(VecDeque::len).sum();
         let words = MESSAGES_IN_HAND_MAX.saturating_sub(at_work(&[Kind::Message, Kind::Broadcast]) + waiting);
         Room {
+            words,
             messages: words,
             broadcasts: words,
             requests: REQUESTS_AT_ONCE_MAX.saturating_sub(at_work(&[Kind::Request])),

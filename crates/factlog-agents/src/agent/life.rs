@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use factlog::{Batch, Condition, Error, EventId, Filter, NewEvent, Result, Timestamp, TypedEvent};
+use factlog::{Batch, Condition, Error, ErrorKind, EventId, Filter, NewEvent, Result, Timestamp, TypedEvent};
 
 use super::Me;
 use super::builder::AgentBuilder;
-use crate::bus::{Directory, SYSTEM, milliseconds};
+use crate::bus::{Directory, Registered, SYSTEM, milliseconds};
 use crate::stream_of;
 use crate::vocabulary::{AgentHeartbeat, AgentReady, AgentSpawned, AgentTerminated};
 
@@ -94,17 +94,40 @@ pub(super) async fn beat(me: &Me, tasks: usize) -> Result<()> {
     let beat =
         AgentHeartbeat::new(me.id()).context_id(me.taker().context_id.as_str()).current_tasks(tasks as u64);
     me.record(beat).await?;
+    // What is to be said of others must not end this one.
+    if let Err(error) = look_after_others(me).await {
+        if error.kind() == ErrorKind::Unavailable {
+            return Err(error);
+        }
+        tracing::warn!(%error, agent = me.id(), "not all was said of leases that ran out and of those who are silent");
+    }
+    Ok(())
+}
+
+/// Whether others took this run for dead, as after a laptop's sleep.
+pub(super) async fn is_buried(me: &Me) -> Result<bool> {
+    let own = &me.taker().context_id;
+    me.bus()
+        .directory(|directory, _| {
+            let known = directory.agent(me.id());
+            known.is_some_and(|agent| agent.is_terminated && agent.context_id.as_ref() == Some(own))
+        })
+        .await
+}
+
+async fn look_after_others(me: &Me) -> Result<()> {
     me.bus().expire_all_leases().await?;
     let dead = me.bus().directory(|directory, _| silent(directory, me.id())).await?;
-    for (id, context_id, heard_at) in dead {
+    for (id, Registered { context_id, heard_at, registered_at, .. }) in dead {
         let mut ended = AgentTerminated::new(id.as_str())
             .reason(format!("not heard of since {heard_at}"))
             .graceful(false);
         ended.context_id.clone_from(&context_id);
         let mut event: NewEvent = ended.into_event()?.with_source(me.id())?;
         // Whoever notices it first says it, and nobody says it twice.
-        event.id =
-            EventId::foreign(SYSTEM, &event.stream, &format!("silent {}", context_id.unwrap_or_default()));
+        // The same run may fall silent again after it came back.
+        let silence = format!("silent {} {}", context_id.unwrap_or_default(), registered_at.as_micros());
+        event.id = EventId::foreign(SYSTEM, &event.stream, &silence);
         if let Err(error) = me.log().append(event).await {
             tracing::debug!(%error, agent = id, "another has said that it is silent");
         }
@@ -112,16 +135,13 @@ pub(super) async fn beat(me: &Me, tasks: usize) -> Result<()> {
     Ok(())
 }
 
-fn silent(directory: &Directory, own: &str) -> Vec<(String, Option<String>, Timestamp)> {
+fn silent(directory: &Directory, own: &str) -> Vec<(String, Registered)> {
     let now = Timestamp::now();
     let meant = directory
         .agents()
         .iter()
         .filter(|(id, agent)| *id != own && !agent.is_terminated && agent.is_silent(now));
-    meant
-        .take(DEAD_AT_ONCE_MAX)
-        .map(|(id, agent)| (id.clone(), agent.context_id.clone(), agent.heard_at))
-        .collect()
+    meant.take(DEAD_AT_ONCE_MAX).map(|(id, agent)| (id.clone(), agent.clone())).collect()
 }
 
 /// Says that the agent has ended.

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::Me;
 use super::lanes::Key;
-use super::work::{failed, given_back, handled};
+use super::work::{Why, failed, given_back, handled};
 use crate::bus::Delivery;
 
 /// What is to be recorded of what an agent had in hand; there is never more of it than fits into one batch.
@@ -45,9 +45,9 @@ impl Outbox {
     }
 
     /// Something has failed, and what was behind it must not come before it.
-    pub(super) fn failed(&mut self, delivery: &Delivery, reason: &str, behind: Vec<Delivery>) -> Result<()> {
+    pub(super) fn failed(&mut self, delivery: &Delivery, why: &Why, behind: Vec<Delivery>) -> Result<()> {
         self.untold.insert(super::lanes::key_of(delivery));
-        self.failures.extend(failed(&self.me, delivery, reason)?);
+        self.failures.extend(failed(&self.me, delivery, why)?);
         self.give_back(behind, "an earlier message of the same sender comes first")
     }
 
@@ -60,6 +60,11 @@ impl Outbox {
     /// Whether it is done with, and the log does not know yet.
     pub(super) fn has(&self, delivery: &Delivery) -> bool {
         self.untold.contains(&super::lanes::key_of(delivery))
+    }
+
+    /// What is done with in an inbox, and the log does not know yet.
+    pub(super) fn untold(&self, inbox: &str) -> impl Iterator<Item = String> {
+        self.untold.iter().filter(move |key| key.0 == inbox).map(|key| key.1.clone())
     }
 
     /// Whether more may be taken: the log knows what has failed, and takes in what it is told.

@@ -1,7 +1,7 @@
 //! The loop of an agent at work: it wakes when something comes, ends or is due, and takes what it has room for. It waits for
 //! the log only where it must: what it takes, and what it tells, is on its way while it goes on.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use factlog::{Error, ErrorKind, Event, Filter, Following, Position, Result, Timestamp};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::builder::AgentBuilder;
 use super::handler::Handlers;
 use super::hearing::{listen, take_in};
-use super::lanes::Lanes;
+use super::lanes::{Key, Lanes, key_of};
 use super::life::{self, Registration};
 use super::outbox::Outbox;
 use super::work::{Done, End, work};
@@ -48,9 +48,13 @@ pub(super) struct Run {
     inboxes: BTreeMap<String, Option<Timestamp>>,
     /// Those in which there may be something to take, one after the other.
     stirred: VecDeque<String>,
+    /// Those out of which something may have been taken that never came.
+    astray: BTreeSet<String>,
     /// Those in which there was more than there was room for.
     crowded: BTreeSet<String>,
     taking: Option<Taking>,
+    /// What it was done with since that was begun: it may be among it, where this run was silent for too long.
+    settled: HashSet<Key>,
     lanes: Lanes,
     working: JoinSet<Done>,
     listening: JoinSet<()>,
@@ -80,8 +84,10 @@ impl Run {
             following: me.log().follow(Filter::all()).after(newest),
             inboxes: BTreeMap::new(),
             stirred: VecDeque::new(),
+            astray: BTreeSet::new(),
             crowded: BTreeSet::new(),
             taking: None,
+            settled: HashSet::new(),
             lanes: Lanes::default(),
             working: JoinSet::new(),
             listening: JoinSet::new(),
@@ -223,10 +229,18 @@ impl Run {
         }
         let Some(inbox) = self.stirred.pop_front() else { return };
         self.lanes.unblock();
+        self.settled.clear();
         let (bus, taker) = (self.me.bus().clone(), self.me.taker().clone());
         let (room, visibility) = (self.room(), self.visibility);
+        let known = self.astray.contains(&inbox).then(|| self.known(&inbox));
         let taking = async move {
-            let taken = bus.take_ahead(&inbox, &taker, room, visibility).await;
+            let taken = async {
+                if let Some(known) = known {
+                    bus.release_astray(&inbox, &taker, &known).await?;
+                }
+                bus.take_ahead(&inbox, &taker, room, visibility).await
+            };
+            let taken = taken.await;
             (inbox, taken)
         };
         self.taking = Some(taking.boxed());
@@ -234,10 +248,17 @@ impl Run {
 
     /// Takes what was taken in hand.
     fn begin_with_all(&mut self, inbox: &str, taken: Result<Taken>) -> Result<()> {
-        let taken = taken.inspect_err(|_| self.stir(inbox))?;
+        let taken = taken.inspect_err(|_| {
+            self.stir(inbox);
+            self.astray.insert(inbox.to_owned());
+        })?;
+        self.astray.remove(inbox);
         for delivery in taken.deliveries {
             // It was offered again because this run was silent for too long, and is still in its hands.
-            if self.lanes.has(&delivery) || self.outbox.has(&delivery) {
+            if self.lanes.has(&delivery)
+                || self.outbox.has(&delivery)
+                || self.settled.contains(&key_of(&delivery))
+            {
                 continue;
             }
             if self.lanes.is_blocked(&delivery) {
@@ -255,6 +276,12 @@ impl Run {
             *due = taken.due;
         }
         Ok(())
+    }
+
+    /// What it has of an inbox, or has told what became of it.
+    fn known(&self, inbox: &str) -> HashSet<String> {
+        let in_hand = self.lanes.ids().remove(inbox).unwrap_or_default();
+        in_hand.into_iter().chain(self.outbox.untold(inbox)).collect()
     }
 
     /// How much more it takes, of what it has handlers for.
@@ -287,9 +314,9 @@ impl Run {
         while let Some(Done { key, end }) = next {
             match end {
                 End::Handled => self.outbox.handled(key.clone()),
-                End::Failed(reason) => {
+                End::Failed(why) => {
                     if let Some((delivery, behind)) = self.lanes.fail(&key) {
-                        self.outbox.failed(&delivery, &reason, behind)?;
+                        self.outbox.failed(&delivery, &why, behind)?;
                     }
                 }
                 End::Told => {}
@@ -300,6 +327,7 @@ impl Run {
             if let Some(delivery) = self.lanes.finish(&key) {
                 self.begin_with(delivery);
             }
+            self.settled.insert(key);
             ended += 1;
             let more = if ended < SETTLED_AT_ONCE_MAX { self.working.try_join_next() } else { None };
             next = more.and_then(std::result::Result::ok);
@@ -315,16 +343,19 @@ impl Run {
     async fn keep(&mut self) -> Result<()> {
         let now = Instant::now();
         if now >= self.renew_at {
-            self.renew_at = now + self.visibility / 3;
             for (inbox, ids) in self.lanes.ids() {
                 self.me.bus().renew(&inbox, self.me.taker(), &ids, self.visibility).await?;
             }
+            self.renew_at = now + self.visibility / 3;
         }
         if now >= self.beat_at {
-            self.beat_at = now + self.heartbeat;
+            if life::is_buried(&self.me).await? {
+                self.registration.register(&self.me).await?;
+            }
             life::beat(&self.me, self.lanes.tasks()).await?;
             let newest = self.me.log().newest().await?;
             self.look_around(newest).await?;
+            self.beat_at = now + self.heartbeat;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::handler::{
 };
 use super::lanes::{Key, key_of};
 use super::run::AWAY_PAUSE;
-use crate::bus::{Delivery, Kind, RequestError, SYSTEM, nacking};
+use crate::bus::{Delivery, Kind, RequestError, SYSTEM, nacking, shortened};
 use crate::vocabulary::{
     InboxAcked, InboxDead, InboxDelivered, InboxNacked, InboxReleased, TaskAccepted, TaskCompleted,
     TaskFailed, TaskRejected, TaskStarted,
@@ -30,11 +30,24 @@ pub(super) enum End {
     /// It was handled, and is to be acknowledged.
     Handled,
     /// It could not be handled, and why.
-    Failed(String),
+    Failed(Why),
     /// What came of it is recorded already.
     Told,
     /// It could not be recorded what came of it: it will be offered again.
     Untold(factlog::Error),
+}
+
+/// Why something could not be handled, and whether it is tried no more.
+#[derive(Debug)]
+pub(super) struct Why {
+    reason: String,
+    is_fatal: bool,
+}
+
+impl Why {
+    fn again(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_fatal: false }
+    }
 }
 
 /// Calls the handler and says what came of it. A panic is a failure like any other.
@@ -98,7 +111,7 @@ async fn read(me: Me, handlers: &Handlers, delivery: &Delivery) -> End {
         return if is_broadcast {
             End::Handled
         } else {
-            End::Failed("the agent reads no messages".to_owned())
+            End::Failed(Why::again("the agent reads no messages"))
         };
     };
     // A handler may also panic before it gives anything to wait for.
@@ -106,8 +119,8 @@ async fn read(me: Me, handlers: &Handlers, delivery: &Delivery) -> End {
     let handled = std::panic::AssertUnwindSafe(handled).catch_unwind().await;
     match handled {
         Ok(Ok(())) => End::Handled,
-        Ok(Err(Failed { error })) => End::Failed(error.message),
-        Err(panic) => End::Failed(panicked(&*panic)),
+        Ok(Err(Failed { error, is_fatal })) => End::Failed(Why { reason: error.message, is_fatal }),
+        Err(panic) => End::Failed(Why::again(panicked(&*panic))),
     }
 }
 
@@ -124,18 +137,43 @@ async fn answer(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()>
         }
     };
     let outcome: std::result::Result<Json, RequestError> = outcome.map_err(|failed| failed.error);
-    while_away(|| me.bus().respond(delivery, me.id(), outcome.clone())).await.map(drop)
+    match respond(me, delivery, outcome).await {
+        // What cannot be stored will not be after another attempt either; the one who asks is told so.
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            let failed = Failed::new(INTERNAL_ERROR, format!("the answer cannot be recorded: {error}"));
+            respond(me, delivery, Err(failed.error)).await
+        }
+        answered => answered,
+    }
+}
+
+async fn respond(
+    me: &Me,
+    delivery: &Delivery,
+    outcome: std::result::Result<Json, RequestError>,
+) -> Result<()> {
+    let events = while_away(|| me.bus().response(delivery, me.id(), outcome.clone())).await?;
+    while_away(|| me.bus().record_response(events.clone())).await.map(drop)
 }
 
 async fn do_task(me: &Me, handlers: &Handlers, delivery: &Delivery) -> Result<()> {
     let Some(handler) = &handlers.task else { return Ok(()) };
-    begin_task(me, delivery).await?;
+    while_away(|| begin_task(me, delivery)).await?;
     let began = std::time::Instant::now();
     let done = async { handler(me.clone(), GivenTask::of(delivery)).await };
     let done = std::panic::AssertUnwindSafe(done).catch_unwind().await;
     let done = done.unwrap_or_else(|panic| Err(TaskError::retry(panicked(&*panic))));
-    let events = ending(me, delivery, done, u64::try_from(began.elapsed().as_millis()).ok())?;
-    while_away(|| tell_end(me, delivery, &events)).await
+    let took_ms = u64::try_from(began.elapsed().as_millis()).ok();
+    let events = ending(me, delivery, done, took_ms)?;
+    match while_away(|| tell_end(me, delivery, &events)).await {
+        // What cannot be stored will not be after another attempt either.
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            let failed = TaskError::fatal(format!("the result cannot be recorded: {error}"));
+            let events = ending(me, delivery, Err(failed), took_ms)?;
+            while_away(|| tell_end(me, delivery, &events)).await
+        }
+        told => told,
+    }
 }
 
 /// Says that the agent has accepted a task, and begins with it.
@@ -217,6 +255,7 @@ impl Step<'_> {
     }
 
     fn failed(&self, id: &str, error: TaskError, duration_ms: Option<u64>) -> Result<Vec<NewEvent>> {
+        let error = TaskError { message: shortened(&error.message).to_owned(), ..error };
         let (inbox, item) = (self.delivery.inbox_id.as_str(), &self.delivery.item);
         let message_id = item.message_id.as_str();
         let agent = self.me.id();
@@ -249,7 +288,10 @@ impl Step<'_> {
                 None,
             )?);
         } else {
-            events.push(InboxDead::new(inbox, vec![message_id]).reason(error.message).into_event()?);
+            let dead = InboxDead::new(inbox, vec![message_id])
+                .reason(error.message)
+                .context_id(self.me.taker().context_id.as_str());
+            events.push(dead.into_event()?);
         }
         Ok(events)
     }
@@ -261,8 +303,14 @@ pub(super) fn handled(me: &Me, inbox: &str, ids: Vec<String>) -> Result<NewEvent
 }
 
 /// What is recorded of a message that could not be handled.
-pub(super) fn failed(me: &Me, delivery: &Delivery, reason: &str) -> Result<Vec<NewEvent>> {
-    let item = &delivery.item;
+pub(super) fn failed(me: &Me, delivery: &Delivery, why: &Why) -> Result<Vec<NewEvent>> {
+    let (item, reason) = (&delivery.item, why.reason.as_str());
+    if why.is_fatal {
+        let dead = InboxDead::new(delivery.inbox_id.as_str(), vec![item.message_id.as_str()])
+            .reason(shortened(reason))
+            .context_id(me.taker().context_id.as_str());
+        return Ok(vec![me.own(dead)?]);
+    }
     let attempts = (item.attempts, item.attempts_max);
     let run = (me.id(), Some(me.taker().context_id.as_str()));
     let nacked = nacking(&delivery.inbox_id, run, &item.message_id, attempts, reason, None)?;

@@ -6,6 +6,7 @@ use factlog::{Event, Filter, Invalid, Position, Projection, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Bus, To};
+use crate::projections::{Entities, MEMBER_TYPES, Swarms};
 use crate::vocabulary::{Payload, type_patterns};
 
 /// An agent that says how often it is heard of is taken for dead after so many times of silence.
@@ -66,19 +67,11 @@ impl Registered {
 #[serde(rename_all = "camelCase", default)]
 pub struct Directory {
     agents: BTreeMap<String, Registered>,
-    groups: BTreeMap<String, BTreeSet<String>>,
+    swarms: Swarms,
 }
 
-/// What says who is there, and who belongs to whom.
-const MEMBERSHIP: [&str; 7] = [
-    "agent:spawned",
-    "agent:ready",
-    "agent:terminated",
-    "swarm:formed",
-    "swarm:joined",
-    "swarm:left",
-    "swarm:disbanded",
-];
+/// What says who is there.
+const MEMBERSHIP: [&str; 3] = ["agent:spawned", "agent:ready", "agent:terminated"];
 
 impl Directory {
     /// The agents, by id.
@@ -93,13 +86,13 @@ impl Directory {
 
     /// The members of a group.
     pub fn group(&self, name: &str) -> Option<&BTreeSet<String>> {
-        self.groups.get(name)
+        self.swarms.members(name)
     }
 
     /// The groups that an agent belongs to.
     pub fn groups_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a str> {
-        let its = self.groups.iter().filter(move |(_, members)| members.contains(id));
-        its.map(|(name, _)| name.as_str())
+        let names = self.swarms.entities().keys().map(String::as_str);
+        names.filter(move |name| self.group(name).is_some_and(|members| members.contains(id)))
     }
 
     /// Who is meant, without those who have ended. An agent that is named is meant whether it has registered or not: its
@@ -113,7 +106,7 @@ impl Directory {
             To::Agent(id) => BTreeSet::from([id.clone()]),
             To::Type(name) => those(&|agent| agent.agent_type.as_deref() == Some(name)),
             To::Capability(name) => those(&|agent| agent.capabilities.contains(name)),
-            To::Group(name) => self.groups.get(name).cloned().unwrap_or_default(),
+            To::Group(name) => self.group(name).cloned().unwrap_or_default(),
             To::All => those(&|_| true),
         }
     }
@@ -125,7 +118,7 @@ impl Directory {
             To::Agent(other) => other == id,
             To::Type(name) => agent.is_some_and(|agent| agent.agent_type.as_deref() == Some(name)),
             To::Capability(name) => agent.is_some_and(|agent| agent.capabilities.contains(name)),
-            To::Group(name) => self.groups.get(name).is_some_and(|members| members.contains(id)),
+            To::Group(name) => self.group(name).is_some_and(|members| members.contains(id)),
             To::All => agent.is_some(),
         }
     }
@@ -165,7 +158,8 @@ impl Directory {
                     agent.is_terminated |= is_of_run;
                 }
             }
-            other => self.take_group(other),
+            // Who belongs to a group is told in one way to all: as its swarm tells it.
+            _ => _ = self.swarms.take_member(event),
         }
     }
 
@@ -174,27 +168,6 @@ impl Directory {
             && (context.is_none() || context == agent.context_id.as_deref())
         {
             agent.heard_at = at;
-        }
-    }
-
-    fn take_group(&mut self, payload: Payload) {
-        match payload {
-            Payload::SwarmFormed(formed) => {
-                let members = formed.initial_members.into_iter().flatten().chain(formed.leader);
-                self.groups.entry(formed.swarm_id).or_default().extend(members);
-            }
-            Payload::SwarmJoined(joined) => {
-                self.groups.entry(joined.swarm_id).or_default().insert(joined.agent_id);
-            }
-            Payload::SwarmLeft(left) => {
-                if let Some(members) = self.groups.get_mut(&left.swarm_id) {
-                    members.remove(&left.agent_id);
-                }
-            }
-            Payload::SwarmDisbanded(ended) => {
-                self.groups.remove(&ended.swarm_id);
-            }
-            _ => {}
         }
     }
 }
@@ -208,10 +181,14 @@ fn types_of<'a>(names: impl IntoIterator<Item = &'a str>) -> Filter {
 
 impl Projection for Directory {
     const NAME: &'static str = "directory";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
 
     fn filter() -> Filter {
-        types_of(MEMBERSHIP.into_iter().chain(["agent:heartbeat", "agent:busy", "agent:idle"]))
+        types_of(MEMBERSHIP.into_iter().chain(MEMBER_TYPES).chain([
+            "agent:heartbeat",
+            "agent:busy",
+            "agent:idle",
+        ]))
     }
 
     fn apply(&mut self, event: &Event) -> std::result::Result<(), Invalid> {
@@ -222,7 +199,7 @@ impl Projection for Directory {
 
 /// What says who is meant by a wide address: the filter of a condition that nothing has changed there.
 pub(super) fn membership() -> Filter {
-    types_of(MEMBERSHIP)
+    types_of(MEMBERSHIP.into_iter().chain(MEMBER_TYPES))
 }
 
 impl Bus {

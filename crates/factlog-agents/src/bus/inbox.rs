@@ -259,8 +259,12 @@ impl Inbox {
 
     /// An id is in the log once: where the bus's own event comes again, the one before was removed, and its message is new.
     fn forget_removed(&mut self, event: &Event, id: &str) {
-        if self.finished(id).is_some() && event.id == EventId::foreign(SYSTEM, &event.stream, id) {
+        let is_known =
+            self.items.contains_key(id) || self.dead.contains_key(id) || self.finished(id).is_some();
+        if is_known && event.id == EventId::foreign(SYSTEM, &event.stream, id) {
             self.finished.retain(|finished| finished.message_id != id);
+            self.items.remove(id);
+            self.dead.remove(id);
         }
     }
 
@@ -338,13 +342,10 @@ impl Inbox {
         let until = later(at, nacked.delay_ms);
         self.each(&nacked.message_ids, |item| {
             // A run that could do nothing with it has no say once the next run of the agent is at it.
-            let is_anothers = match (&item.state, &nacked.context_id) {
-                (State::Offered { by, until, .. } | State::Delivered { by, until }, Some(context)) => {
-                    *until > at && by.context_id != *context
-                }
-                _ => false,
-            };
+            let is_anothers = nacked.context_id.as_ref().is_some_and(|run| item.is_anothers(run, at));
             if item.is_for(&nacked.agent_id, at) && !is_anothers {
+                // It was handed out again meanwhile, and nobody has begun with it since.
+                item.attempts = item.attempts_made();
                 item.state = State::Nacked { until };
                 item.reason.clone_from(&nacked.reason);
             }
@@ -377,6 +378,11 @@ impl Inbox {
     fn died(&mut self, dead: InboxDead, at: Timestamp) {
         let reason = dead.reason.unwrap_or_else(|| "no reason was given".to_owned());
         for id in dead.message_ids {
+            // What a run gives up, another may have in hand by then.
+            let by_run = dead.context_id.as_deref();
+            if self.items.get(&id).is_some_and(|item| by_run.is_some_and(|run| item.is_anothers(run, at))) {
+                continue;
+            }
             if let Some(item) = self.items.remove(&id) {
                 self.dead.insert(id, DeadLetter { item, reason: reason.clone(), at });
             }

@@ -166,6 +166,16 @@ impl Item {
         }
     }
 
+    /// Whether another run than this one has it for itself at a time.
+    pub(super) fn is_anothers(&self, context_id: &str, at: Timestamp) -> bool {
+        match &self.state {
+            State::Offered { by, until, .. } | State::Delivered { by, until } => {
+                *until > at && by.context_id != context_id
+            }
+            State::Queued | State::Nacked { .. } => false,
+        }
+    }
+
     /// How often somebody has tried it, as far as that counts: what a run was handed ahead and did not begin with does not.
     pub(super) fn attempts_made(&self) -> u64 {
         let is_unbegun = matches!(self.state, State::Offered { is_begun: false, .. });

@@ -297,7 +297,12 @@ fn told(lease: &Lease) -> Result<Vec<NewEvent>> {
     let now = Timestamp::now();
     let Lease { namespace, token, agent_id, expires_at, .. } = lease;
     let text = format!("your lease {token} on {} ran out at {expires_at}", lease.resources.join(", "));
-    let id = format!("lease-{namespace}-{token}-{}", expires_at.as_micros());
+    // An agent whose inbox can have no name has none, and is told by the end itself.
+    if super::send::inbox_stream(agent_id).is_err() {
+        return Ok(Vec::new());
+    }
+    let end = format!("{token}/{}", expires_at.as_micros());
+    let id = EventId::foreign(EXPIRED_SYSTEM, &stream(namespace)?, &format!("told {end}")).to_string();
     let message = Message::text(LOG, Address::agent(agent_id.as_str()), &text)?;
     let recipients = vec![agent_id.clone()];
     Ok(vec![message.body_event(&id, recipients, now)?, message.queued_event(&id, agent_id, now)?])

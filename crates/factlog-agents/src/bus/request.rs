@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use factlog::{
-    Error, Event, EventId, Filter, Fold, Invalid, Json, NewEvent, Position, Result, Timestamp, TypedEvent,
+    Error, ErrorKind, Event, EventId, Filter, Fold, Invalid, Json, NewEvent, Position, Result, Timestamp,
+    TypedEvent,
 };
 use serde::{Deserialize, Serialize};
 
 use super::inbox::Inbox;
-use super::message::{Body, Message};
+use super::message::{Body, MESSAGE_TTL, Message};
 use super::send::recipients_of;
 use super::take::{Delivery, milliseconds};
 use super::{Address, Bus, Kind};
@@ -234,8 +235,15 @@ impl Bus {
         if request.timeout > REQUEST_TIMEOUT_MAX {
             return Err(Error::invalid("an answer is waited for at most a day"));
         }
+        let message = request.message(into_inbox);
+        // One that was asked before may have its answer, whoever is there now.
+        if let Some(id) = &request.id
+            && let Some(sent) = self.sent_before(&message, id).await?
+        {
+            return Ok(sent.message_id);
+        }
         self.refuse_unanswered(request).await?;
-        Ok(self.send(request.message(into_inbox)).await?.message_id)
+        Ok(self.send(message).await?.message_id)
     }
 
     async fn refuse_unanswered(&self, request: &Request) -> Result<()> {
@@ -282,7 +290,9 @@ impl Bus {
             }
             let now = Timestamp::now();
             if exchange.is_over(now) {
-                return Err(over(request_id, &exchange));
+                // One that slept past the end may have an answer that came in time.
+                let whole = self.exchange(request_id).await?;
+                return whole.answer.clone().ok_or_else(|| over(request_id, &whole));
             }
             // Before the request itself was read there is no deadline yet: it is there, or it never was.
             let patience = exchange.deadline.map_or(Duration::from_secs(1), |end| until(now, end));
@@ -312,20 +322,50 @@ impl Bus {
         agent: &str,
         outcome: std::result::Result<Json, RequestError>,
     ) -> Result<bool> {
-        let acked =
-            InboxAcked::new(delivery.inbox_id.as_str(), vec![delivery.item.message_id.clone()], agent);
-        let also = vec![acked.into_event()?.with_source(agent)?];
-        self.respond_to(&delivery.item.message_id, agent, outcome, also).await
+        let events = self.response(delivery, agent, outcome).await?;
+        self.record_response(events).await
     }
 
-    /// Answers a request by its id, whichever inbox it was put into.
+    /// What is recorded of an answer to a request that was taken from an inbox. Recorded again it is the same answer.
+    pub(crate) async fn response(
+        &self,
+        delivery: &Delivery,
+        agent: &str,
+        outcome: std::result::Result<Json, RequestError>,
+    ) -> Result<Vec<NewEvent>> {
+        let id = &delivery.item.message_id;
+        let acked = InboxAcked::new(delivery.inbox_id.as_str(), vec![id.clone()], agent);
+        let mut events = self.response_to(id, agent, outcome).await?;
+        events.push(acked.into_event()?.with_source(agent)?);
+        Ok(events)
+    }
+
+    /// Answers a request by its id, and is done with it in each inbox that it was put into and the agent may take from.
     pub async fn respond_to(
         &self,
         request_id: &str,
         agent: &str,
         outcome: std::result::Result<Json, RequestError>,
-        also: Vec<NewEvent>,
     ) -> Result<bool> {
+        let events = self.response_to(request_id, agent, outcome).await?;
+        let counted = self.record_response(events).await?;
+        let asked = self.exchange(request_id).await?;
+        for inbox in asked.recipients.iter().filter(|inbox| *inbox == agent || inbox.starts_with("one-of:")) {
+            match self.ack(inbox, agent, &[request_id.to_owned()]).await {
+                // Another is at it, or its time has run out: its own answer will come too late.
+                Err(error) if [ErrorKind::NotFound, ErrorKind::Conflict].contains(&error.kind()) => {}
+                acked => acked?,
+            }
+        }
+        Ok(counted)
+    }
+
+    async fn response_to(
+        &self,
+        request_id: &str,
+        agent: &str,
+        outcome: std::result::Result<Json, RequestError>,
+    ) -> Result<Vec<NewEvent>> {
         let before = self.exchange(request_id).await?;
         let Some(asked) = before.asked else {
             return Err(Error::not_found(format!("there is no request {request_id}")));
@@ -335,19 +375,28 @@ impl Bus {
             Ok(result) => response.result = Some(result),
             Err(error) => response.error = Some(Json::of(&error)?),
         }
-        let mut events = vec![response.into_event()?.with_source(agent)?.with_causation(asked)];
-        events[0] = events[0].clone().with_target(&before.from)?;
-        let own = events[0].id;
-        if let Some(inbox) = &before.answer_inbox {
+        let response = response.into_event()?.with_source(agent)?.with_causation(asked);
+        let mut events = vec![response.with_target(&before.from)?];
+        let now = Timestamp::now();
+        let may_count = before.answer.is_none() && !before.is_over(now);
+        if let Some(inbox) = before.answer_inbox.as_ref().filter(|_| may_count) {
             // The content of this message is the answer itself.
-            let mut queued = InboxQueued::new(inbox.as_str(), own.to_string());
-            queued.stream = Some(events[0].stream.to_string());
-            let queued = queued.from(agent).kind(Kind::Response.as_str());
+            let own = events[0].id;
+            let queued = InboxQueued::new(inbox.as_str(), own.to_string())
+                .stream(events[0].stream.to_string())
+                .from(agent)
+                .kind(Kind::Response.as_str())
+                .expires_at(now.plus_ms(milliseconds(MESSAGE_TTL)));
             events.push(queued.into_event()?.with_source(agent)?.with_causation(own));
         }
-        events.extend(also);
+        Ok(events)
+    }
+
+    /// Records an answer; whether it counts.
+    pub(crate) async fn record_response(&self, events: Vec<NewEvent>) -> Result<bool> {
+        let stream = events[0].stream.clone();
         let appended = self.0.log.append(events).await?;
-        let after = self.exchange(request_id).await?;
+        let after: Exchange = self.0.log.stream(&stream).fold().await?;
         Ok(after.answer.is_some_and(|answer| answer.position == appended.events[0].position))
     }
 

@@ -164,7 +164,7 @@ impl Bus {
     }
 
     /// The answer to a message that is stored already.
-    async fn sent_before(&self, message: &Message, id: &str) -> Result<Option<Sent>> {
+    pub(super) async fn sent_before(&self, message: &Message, id: &str) -> Result<Option<Sent>> {
         let Some(event) = self.0.log.get(message.event_id(id)?).await? else { return Ok(None) };
         let recipients = recipients_of(&event);
         let again = message.body_event(id, recipients.clone(), Timestamp::now())?;

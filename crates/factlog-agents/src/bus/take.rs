@@ -1,6 +1,6 @@
 //! Taking from an inbox: what is offered, read, acknowledged and given back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::inbox::{Inbox, Taker};
 use super::item::{Item, Kind, State};
 use super::message::kind_of;
 use super::send::inbox_stream;
+use crate::projections::cut;
 use crate::vocabulary::{
     InboxAcked, InboxDead, InboxDelivered, InboxExpired, InboxNacked, InboxOffered, InboxReleased,
     InboxRenewed, InboxStarted, Payload,
@@ -27,9 +28,14 @@ pub const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The longest of them.
 pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
 
+/// Bytes of a failure's words that are kept.
+const FAILURE_BYTES_MAX: usize = 2_000;
+
 /// How much of each kind is taken, and how much of all.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
+    /// Messages and broadcasts together: one sender's come in one order.
+    pub(crate) words: usize,
     pub(crate) messages: usize,
     pub(crate) broadcasts: usize,
     pub(crate) requests: usize,
@@ -48,10 +54,12 @@ impl Room {
             Kind::Task => &mut self.tasks,
             Kind::Response => &mut self.responses,
         };
-        if *left == 0 || self.all == 0 {
+        let is_of_words = matches!(kind, Kind::Message | Kind::Broadcast);
+        if *left == 0 || self.all == 0 || is_of_words && self.words == 0 {
             return false;
         }
         *left -= 1;
+        self.words -= usize::from(is_of_words);
         self.all -= 1;
         true
     }
@@ -144,6 +152,7 @@ impl Bus {
         visibility: Duration,
     ) -> Result<Vec<Delivery>> {
         let of_each = Room {
+            words: limit,
             messages: limit,
             broadcasts: limit,
             requests: limit,
@@ -195,7 +204,9 @@ impl Bus {
         drop(held);
         let (deliveries, lost) = self.with_contents(inbox, items).await?;
         if !lost.is_empty() {
-            let dead = InboxDead::new(inbox, lost).reason("its content is no longer in the log");
+            let dead = InboxDead::new(inbox, lost)
+                .reason("its content is no longer in the log")
+                .context_id(taker.context_id.as_str());
             self.0.log.append(dead).await?;
         }
         Ok(Taken { deliveries, has_more, due })
@@ -304,6 +315,24 @@ impl Bus {
         self.say(released, &taker.agent_id).await
     }
 
+    /// Gives back what the log says was handed to this run, and what never came there: the answer was lost.
+    pub(crate) async fn release_astray(
+        &self,
+        inbox: &str,
+        taker: &Taker,
+        known: &HashSet<String>,
+    ) -> Result<()> {
+        let astray = self.inbox(inbox, |state| {
+            let ids = state.in_hand(taker).map(|item| &item.message_id);
+            ids.filter(|id| !known.contains(*id)).cloned().collect::<Vec<_>>()
+        });
+        let astray = astray.await?;
+        if astray.is_empty() {
+            return Ok(());
+        }
+        self.release(inbox, taker, &astray, "the answer that it was handed out was lost").await
+    }
+
     /// Takes back what earlier runs of an agent had in hand, and will never finish.
     pub async fn take_over(&self, inbox: &str, taker: &Taker) -> Result<()> {
         let left = self.inbox(inbox, |state| state.left_behind(taker)).await?;
@@ -340,7 +369,15 @@ impl Bus {
             }
             events(open)?.into_iter().map(|event| event.with_source(agent)).collect()
         };
-        self.0.inboxes.record(&self.0.log, &stream, &[], decide).await.map(drop)
+        let (held, recorded) = self.0.inboxes.record(&self.0.log, &stream, &[], decide).await?;
+        let Some(recorded) = recorded else { return Ok(()) };
+        // Between the look and the record another may have been handed it: what was said then is void.
+        let at = recorded.recorded_at;
+        let is_anothers = |id: &&String| held.state().item(id).is_some_and(|item| !item.is_for(agent, at));
+        match ids.iter().find(is_anothers) {
+            None => Ok(()),
+            Some(id) => Err(in_the_hands_of_another(id)),
+        }
     }
 }
 
@@ -363,7 +400,8 @@ fn taking(
         let last =
             state.item(&id).and_then(|item| item.reason.clone()).map(|why| format!("; the last time: {why}"));
         let reason = format!("offered {attempts} times, and never acknowledged{}", last.unwrap_or_default());
-        events.push(InboxDead::new(inbox, vec![id]).reason(reason).into_event()?);
+        let dead = InboxDead::new(inbox, vec![id]).reason(reason).context_id(taker.context_id.as_str());
+        events.push(dead.into_event()?);
     }
     if !offered.is_empty() {
         let mut event = InboxOffered::new(inbox, offered.to_vec(), taker.agent_id.as_str())
@@ -385,14 +423,22 @@ pub(crate) fn nacking(
     pause: Option<Duration>,
 ) -> Result<Vec<NewEvent>> {
     let pause = pause.unwrap_or_else(|| retry_pause(attempts));
+    let reason = shortened(reason);
     let mut nacked = InboxNacked::new(inbox, vec![id], agent).reason(reason).delay_ms(milliseconds(pause));
     nacked.context_id = context.map(str::to_owned);
     let mut events = vec![nacked.into_event()?];
     if attempts >= most {
         let why = format!("failed {attempts} times; the last time: {reason}");
-        events.push(InboxDead::new(inbox, vec![id]).reason(why).into_event()?);
+        let mut dead = InboxDead::new(inbox, vec![id]).reason(why);
+        dead.context_id = context.map(str::to_owned);
+        events.push(dead.into_event()?);
     }
     Ok(events)
+}
+
+/// Why something failed, as far as it is kept.
+pub(crate) fn shortened(reason: &str) -> &str {
+    cut(reason, FAILURE_BYTES_MAX)
 }
 
 /// The pause before the next attempt: twice as long each time, and never quite the same, so that what failed together does
@@ -410,8 +456,7 @@ fn refuse(state: &Inbox, inbox: &str, agent: &str, id: &str, now: Timestamp) -> 
     }
     if let Some(item) = state.item(id) {
         if !item.is_for(agent, now) {
-            return Err(Error::conflict(format!("the message {id} is in the hands of another agent"))
-                .with_hint(format!("`factlog message {id}` shows in whose")));
+            return Err(in_the_hands_of_another(id));
         }
         return Ok(true);
     }
@@ -425,6 +470,11 @@ fn refuse(state: &Inbox, inbox: &str, agent: &str, id: &str, now: Timestamp) -> 
         None => Err(Error::not_found(format!("{inbox} has no message {id}"))
             .with_hint(format!("`factlog inbox {inbox}` lists what it has"))),
     }
+}
+
+fn in_the_hands_of_another(id: &str) -> Error {
+    Error::conflict(format!("the message {id} is in the hands of another agent"))
+        .with_hint(format!("`factlog message {id}` shows in whose"))
 }
 
 /// The id of the event with a message's content.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use factlog::{Event, Filter, Invalid, Position, Projection, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::swarms::MEMBER_TYPES;
 use super::{Entities, filter_of};
 use crate::vocabulary::Payload;
 
@@ -117,10 +118,10 @@ pub struct Memories {
 
 impl Projection for Memories {
     const NAME: &'static str = "memories";
-    const REVISION: u32 = 3;
+    const REVISION: u32 = 4;
 
     fn filter() -> Filter {
-        filter_of(&["memory"], &groups::TYPES)
+        filter_of(&["memory"], &MEMBER_TYPES)
     }
 
     fn apply(&mut self, event: &Event) -> Result<(), Invalid> {

@@ -204,7 +204,39 @@ impl Projection for Swarms {
     }
 }
 
+/// What tells who belongs to a swarm.
+pub(crate) const MEMBER_TYPES: [&str; 6] = [
+    "swarm:initialized",
+    "swarm:formed",
+    "swarm:joined",
+    "swarm:left",
+    "swarm:terminated",
+    "swarm:disbanded",
+];
+
 impl Swarms {
+    /// Who belongs to one now; nobody where it has ended.
+    pub(crate) fn members(&self, id: &str) -> Option<&BTreeSet<String>> {
+        self.swarms.get(id).filter(|swarm| !swarm.has_ended()).map(|swarm| &swarm.members)
+    }
+
+    /// Takes in what tells who belongs to one, and nothing else: its id, where the event did.
+    pub(crate) fn take_member(&mut self, event: &Event) -> Option<String> {
+        let payload = Payload::of(event)?;
+        let id = match &payload {
+            Payload::SwarmInitialized(began) => &began.swarm_id,
+            Payload::SwarmFormed(formed) => &formed.swarm_id,
+            Payload::SwarmJoined(joined) => &joined.swarm_id,
+            Payload::SwarmLeft(left) => &left.swarm_id,
+            Payload::SwarmTerminated(ended) => &ended.swarm_id,
+            Payload::SwarmDisbanded(ended) => &ended.swarm_id,
+            _ => return None,
+        };
+        let id = id.clone();
+        self.take(event, payload);
+        Some(id)
+    }
+
     fn swarm(&mut self, event: &Event, id: &str) -> &mut Swarm {
         let swarm = self.swarms.entry(id.to_owned()).or_default();
         if swarm.swarm_id.is_empty() {

@@ -74,7 +74,7 @@ payloads! {
     InboxDead = "inbox:dead", of "inbox" by inbox_id;
     from;
     needs { inbox_id("id"): String, message_ids: Vec<String> }
-    takes { reason: String }
+    takes { context_id: String, reason: String }
 
     /// Dead letters wait for their recipient again.
     InboxReplayed = "inbox:replayed", of "inbox" by inbox_id;

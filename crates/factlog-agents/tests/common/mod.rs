@@ -34,6 +34,8 @@ pub(crate) async fn all(log: &EventLog) -> Vec<Arc<Event>> {
 /// What happens to an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
+    /// All is well.
+    Stored,
     /// Nothing is changed.
     Unavailable,
     /// It is stored, and the answer is lost.
@@ -85,7 +87,7 @@ impl Store for Shaky {
         let fate = self.fates.lock().unwrap().pop_front();
         let failed = |error: Error| batches.iter().map(|_| Err(error.clone())).collect();
         match fate {
-            None => self.inner.append(batches).await,
+            None | Some(Fate::Stored) => self.inner.append(batches).await,
             Some(Fate::Unavailable) => failed(Error::unavailable("another process keeps the log locked")),
             Some(Fate::Stopped) => failed(Error::stopped("the disk is gone")),
             Some(Fate::AnswerLost) => {

@@ -258,7 +258,7 @@ async fn a7_a_handler_may_ask_even_itself_and_a_slow_one_delays_nobody() {
         .on_request("inner", |_me, asked| async move { Ok(asked.read::<i64>()? + 1) })
         .on_request("outer", |me: Me, asked| async move {
             let inner = me.request("slow", "inner", &asked.params, PATIENCE).await?;
-            Ok(inner.outcome.map_err(|error| Failed { error })?.to::<i64>()? * 10)
+            Ok(inner.outcome?.to::<i64>()? * 10)
         })
         .on_task(|me: Me, _given| async move {
             let answer = me.request("slow", "outer", &4, PATIENCE).await?.outcome.unwrap();

@@ -53,7 +53,7 @@ pub(crate) async fn run(context: &Context, args: &AgentArgs) -> Outcome {
     note(format_args!("{} is at work; Ctrl-C ends it", args.id));
     let interrupted = tokio::select! {
         ended = agent.ended() => Some(ended),
-        _ = tokio::signal::ctrl_c() => None,
+        () = asked_to_end() => None,
     };
     match interrupted {
         Some(ended) => ended?,
@@ -62,6 +62,20 @@ pub(crate) async fn run(context: &Context, args: &AgentArgs) -> Outcome {
     keeping.abort();
     child.end();
     Ok(log.close().await?)
+}
+
+/// Waits until a person, or the system, asks it to end.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
+    // Where it cannot be listened to, it ends as the system does it.
+    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// The program and its arguments.
@@ -115,8 +129,9 @@ fn request_line(asked: &GivenRequest) -> serde_json::Value {
 fn outcome(reply: Reply) -> Result<serde_json::Value, Failed> {
     match reply {
         Reply::Result(result) => Ok(result),
-        Reply::Error { message, code, .. } => {
-            Err(Failed::new(code.unwrap_or_else(|| "ERROR".to_owned()), message))
+        Reply::Error { message, code, retry } => {
+            let failed = Failed::new(code.unwrap_or_else(|| "ERROR".to_owned()), message);
+            Err(if retry { failed } else { failed.fatal() })
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use factlog::{Error, ErrorKind};
+use factlog::Error;
 use factlog_agents::Bus;
 use factlog_agents::bus::{Request, RequestError};
 use serde_json::json;
@@ -55,12 +55,8 @@ pub(crate) async fn respond(context: &Context, args: &RespondArgs) -> Outcome {
     };
     let log = context.open().await?;
     let bus = Bus::new(log.clone());
-    let counted = bus.respond_to(&args.request_id, &args.from, outcome, Vec::new()).await?;
     // Whoever answers is done with the request; one that was asked by another way has it in no inbox.
-    match bus.ack(&args.from, &args.from, std::slice::from_ref(&args.request_id)).await {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
+    let counted = bus.respond_to(&args.request_id, &args.from, outcome).await?;
     let mut out = stdout();
     let told = json!({"requestId": args.request_id, "counted": counted});
     match format {

@@ -48,3 +48,42 @@ fn a_command_that_ends_is_started_again_and_what_it_had_in_hand_comes_again() {
     worker.interrupt();
     assert_eq!(worker.end().code, 0);
 }
+
+/// Story: a command died; the one that was started in its place read what had been written for the first, and then the same
+/// anew.
+#[cfg(unix)]
+#[test]
+fn a_command_that_is_started_again_reads_each_line_once() {
+    let place = Place::new();
+    let dies_once = format!("if [ -e seen ]; then tee -a lines | {ECHO}; else read line; touch seen; fi");
+    // More than fits into a pipe.
+    let text = "x".repeat(100 * 1024);
+    for sender in ["a", "b", "c", "d"] {
+        place.run_words(&["send", "--from", sender, "--to", "w", "--id", &format!("m-{sender}"), &text]).ok();
+    }
+    let worker = agent(&place, &["--exec", &dies_once]);
+    for sender in ["a", "b", "c", "d"] {
+        wait_until(&place, &format!("m-{sender}"), "acked");
+    }
+    let lines = std::fs::read_to_string(place.path("lines")).unwrap();
+    for sender in ["a", "b", "c", "d"] {
+        assert_eq!(lines.matches(&format!("\"messageId\":\"m-{sender}\"")).count(), 1, "m-{sender}");
+    }
+    worker.interrupt();
+    assert_eq!(worker.end().code, 0);
+}
+
+/// Story: a command said that a message need not come again, and had it four times more.
+#[cfg(unix)]
+#[test]
+fn what_need_not_come_again_is_a_dead_letter() {
+    let place = Place::new();
+    let refuses =
+        r#"sed -u 's/.*"messageId":"\([^"]*\)".*/{"messageId":"\1","error":"nonsense","retry":false}/'"#;
+    let worker = agent(&place, &["--exec", refuses]);
+    place.ok("send --from boss --to w --id m1 hello");
+    wait_until(&place, "m1", "dead");
+    assert_eq!(place.json("message m1 --format json")["recipients"][0]["attempts"], 1);
+    worker.interrupt();
+    assert_eq!(worker.end().code, 0);
+}

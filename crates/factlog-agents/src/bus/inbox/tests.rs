@@ -293,3 +293,50 @@ fn an_inbox_that_is_read_back_is_the_same() {
     let text = serde_json::to_string(&story.inbox).unwrap();
     assert_eq!(serde_json::from_str::<Inbox>(&text).unwrap(), story.inbox);
 }
+
+/// Story: a run with a fast clock gave up what another was at, and the acknowledgement of that one was void.
+#[test]
+fn a_run_gives_up_nothing_that_another_has_in_hand() {
+    let mut story = Story::default();
+    story.queued(0, "m1", "a", "normal").offered(1, &["m1"], "r1");
+    story.at(2, InboxDead::new("b", vec!["m1"]).reason("too often").context_id("r2"));
+    assert_eq!(story.state("m1"), "offered");
+    story.at(3, InboxAcked::new("b", vec!["m1"], "b").context_id("r1"));
+    assert_eq!(story.state("m1"), "acked");
+    let mut story = Story::default();
+    story.queued(0, "m1", "a", "normal").offered(1, &["m1"], "r1");
+    story.at(61, InboxDead::new("b", vec!["m1"]).reason("too often").context_id("r2"));
+    assert_eq!(story.state("m1"), "dead", "its time was over");
+}
+
+/// Story: a message had run out, nobody had said so, and it was removed. The next one of its id was taken for the old one by
+/// those who remembered that, and never came.
+#[test]
+fn what_comes_again_as_the_bus_puts_it_is_new_whatever_became_of_the_one_before() {
+    let put = |story: &mut Story, seconds: u64, expires: u64| {
+        let queued = InboxQueued::new("b", "m1").from("a").kind("message").expires_at(second(expires));
+        let mut fact = queued.into_event().unwrap();
+        fact.id = EventId::foreign(SYSTEM, &fact.stream, "m1");
+        story.position += 1;
+        let (position, version) = (Position(story.position), Version(story.position));
+        story.inbox.apply(&Event { position, version, recorded_at: second(seconds), fact }).unwrap();
+    };
+    let mut story = Story::default();
+    put(&mut story, 0, 10);
+    put(&mut story, 20, 30);
+    assert_eq!(story.available(21, "r1"), ["m1"]);
+    story.at(22, InboxDead::new("b", vec!["m1"]).reason("no"));
+    put(&mut story, 40, 50);
+    assert_eq!((story.available(41, "r1").len(), story.inbox.dead_letters().len()), (1, 0));
+}
+
+/// Story: a run that had slept was handed its own message again, and then said that it had failed: this counted twice.
+#[test]
+fn what_fails_after_it_was_handed_out_again_is_one_attempt() {
+    let mut story = Story::default();
+    let ahead =
+        || InboxOffered::new("b", vec!["m1"], "b").context_id("r1").visibility_ms(60_000u64).ahead(true);
+    story.queued(0, "m1", "a", "normal").at(1, ahead()).at(62, ahead());
+    story.at(63, InboxNacked::new("b", vec!["m1"], "b").context_id("r1").reason("no"));
+    assert_eq!(story.inbox.item("m1").unwrap().attempts, 1);
+}

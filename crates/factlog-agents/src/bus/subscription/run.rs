@@ -9,13 +9,11 @@ use tokio::sync::watch;
 
 use super::turns::Turn;
 use super::{Handler, Subscribing, SubscriptionStatistics};
-use crate::bus::{Bus, Condition};
+use crate::bus::{Bus, Condition, shortened};
 use crate::vocabulary::SubscriptionParked;
 
 /// The longest pause before an event is handed out again.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Bytes of a failure's words that are recorded.
-const REASON_BYTES_MAX: usize = 2_000;
 
 /// What a subscription does with what it hears.
 #[derive(Clone)]
@@ -142,14 +140,10 @@ impl Run {
             tracing::warn!(position = %event.position, reason, "a subscription has left an event behind");
             return Ok(());
         };
-        let mut end = reason.len().min(REASON_BYTES_MAX);
-        while !reason.is_char_boundary(end) {
-            end -= 1;
-        }
         let parked = SubscriptionParked::new(name.as_str(), event.id.to_string())
             .position(event.position.0)
             .attempts(u64::from(self.attempts_max))
-            .error(&reason[..end]);
+            .error(shortened(reason));
         let mut parked = parked.into_event()?.with_causation(event.id);
         // After a restart the same event may be left behind again: that is told once.
         parked.id = EventId::foreign("factlog-subscription", &parked.stream, &event.id.to_string());

@@ -161,6 +161,7 @@ struct Plain {
     everybody: u8,
     granted: HashMap<&'static str, u8>,
     members: Vec<&'static str>,
+    is_disbanded: bool,
     version: u64,
     value: Option<u64>,
     ends: Option<u64>,
@@ -173,7 +174,12 @@ impl Plain {
     }
 
     fn forget(&mut self) {
-        *self = Self { version: self.version, members: self.members.clone(), ..Self::new() };
+        *self = Self {
+            version: self.version,
+            members: self.members.clone(),
+            is_disbanded: self.is_disbanded,
+            ..Self::new()
+        };
     }
 
     fn level(&self, agent: &str, now: u64) -> u8 {
@@ -226,9 +232,18 @@ impl Plain {
                 2 => self.value = None,
                 _ => {}
             },
-            Step::Join { agent } => self.members.push(AGENTS[*agent]),
+            // One that has gone apart is formed again before anybody joins it.
+            Step::Join { agent } => {
+                self.is_disbanded &= !now.is_multiple_of(2);
+                if !self.is_disbanded {
+                    self.members.push(AGENTS[*agent]);
+                }
+            }
             Step::Leave { agent } => self.members.retain(|member| *member != AGENTS[*agent]),
-            Step::Disband => self.members.clear(),
+            Step::Disband => {
+                self.members.clear();
+                self.is_disbanded = true;
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -71,28 +72,37 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
     Value::deserialize(deserializer).map(Some)
 }
 
-type Asked = HashMap<String, (Me, oneshot::Sender<Reply>)>;
+type Asked = HashMap<String, (u64, Me, oneshot::Sender<Reply>)>;
 
 /// The command, and what it was asked.
 pub(super) struct Child {
     words: Vec<String>,
-    lines: mpsc::Sender<String>,
-    unread: tokio::sync::Mutex<mpsc::Receiver<String>>,
+    /// What is asked, each time with a number of its own: the same message may come again.
+    lines: mpsc::Sender<(u64, Value)>,
+    unread: tokio::sync::Mutex<mpsc::Receiver<(u64, Value)>>,
     asked: Mutex<Asked>,
+    number: AtomicU64,
 }
 
 impl Child {
     pub(super) fn new(words: Vec<String>) -> Self {
         let (lines, unread) = mpsc::channel(LINES_WAITING_MAX);
-        Self { words, lines, unread: tokio::sync::Mutex::new(unread), asked: Mutex::default() }
+        Self {
+            words,
+            lines,
+            unread: tokio::sync::Mutex::new(unread),
+            asked: Mutex::default(),
+            number: AtomicU64::new(0),
+        }
     }
 
     /// Hands a line to the command, and waits for what it says of it.
     pub(super) async fn ask(&self, me: &Me, line: Value) -> Reply {
         let id = line["messageId"].as_str().unwrap_or_default().to_owned();
         let (tell, told) = oneshot::channel();
-        self.asked().insert(id, (me.clone(), tell));
-        if self.lines.send(line.to_string()).await.is_err() {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        self.asked().insert(id, (number, me.clone(), tell));
+        if self.lines.send((number, line)).await.is_err() {
             return ended();
         }
         told.await.unwrap_or_else(|_| ended())
@@ -148,8 +158,13 @@ impl Child {
 
     async fn feed(&self, mut stdin: ChildStdin) -> String {
         let mut unread = self.unread.lock().await;
-        while let Some(mut line) = unread.recv().await {
-            line.push('\n');
+        while let Some((number, line)) = unread.recv().await {
+            // What was asked of a command that has ended is asked anew, by another line.
+            let id = line["messageId"].as_str().unwrap_or_default();
+            if self.asked().get(id).is_none_or(|(asked, ..)| *asked != number) {
+                continue;
+            }
+            let line = format!("{line}\n");
             if let Err(cause) = stdin.write_all(line.as_bytes()).await {
                 return format!("it reads no more: {cause}");
             }
@@ -188,7 +203,7 @@ impl Child {
         };
         let id = line.message_id.clone().unwrap_or_default();
         // What it does because of what it was given is told as caused by that.
-        let as_given = self.asked().get(&id).map(|(me, _)| me.clone());
+        let as_given = self.asked().get(&id).map(|(_, me, _)| me.clone());
         let me = as_given.unwrap_or_else(|| me.clone());
         if let Err(error) = act(&me, &id, &line).await {
             note(format_args!("what the command wanted was not done: {error}"));
@@ -202,7 +217,7 @@ impl Child {
         };
         match self.asked().remove(&id) {
             // Whoever asked may have stopped meanwhile.
-            Some((_, tell)) => drop(tell.send(reply)),
+            Some((.., tell)) => drop(tell.send(reply)),
             None => note(format_args!("the command answers {id:?}, which it was not asked")),
         }
     }
