@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use factlog::{EventLog, Filter};
+use factlog_agents::agent::AgentBuilder;
+use factlog_agents::bus::{Message, Taker, VISIBILITY};
 use factlog_agents::{Agent, Bus};
 use factlog_stores::Open;
 use rmcp::model::CallToolRequestParams;
@@ -13,8 +15,13 @@ use rmcp::service::{RoleClient, RunningService};
 use rmcp::{ClientHandler, ServiceExt};
 use serde_json::{Value, json};
 
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 struct Client;
 impl ClientHandler for Client {}
+
+mod raw;
 
 /// A client of one agent, and what serves it.
 struct Session {
@@ -28,11 +35,17 @@ async fn open(folder: &tempfile::TempDir) -> EventLog {
 }
 
 async fn session(folder: &tempfile::TempDir, id: &str, kind: &str) -> Session {
-    let presence =
-        Agent::builder(open(folder).await, id).kind(kind).methods(["*"]).take_over().attend().await.unwrap();
+    serve(agent(folder, id).await.kind(kind)).await
+}
+
+async fn agent(folder: &tempfile::TempDir, id: &str) -> AgentBuilder {
+    Agent::builder(open(folder).await, id).methods(["*"])
+}
+
+async fn serve(agent: AgentBuilder) -> Session {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (read, write) = tokio::io::split(theirs);
-    let serving = tokio::spawn(factlog_server::mcp::serve(presence, read, write));
+    let serving = tokio::spawn(factlog_server::mcp::serve(agent, read, write, std::future::pending()));
     let client = Client.serve(tokio::io::split(ours)).await.unwrap();
     Session { client, serving }
 }
@@ -154,11 +167,11 @@ async fn what_was_handed_out_counts_as_read_once_the_answer_was_written_and_not_
     let log = open(&folder).await;
     let bus = Bus::new(log.clone());
     let worker = session(&folder, "worker-1", "worker").await;
-    let message = factlog_agents::bus::Message::text("a", "worker-1".parse().unwrap(), "x").unwrap().id("m");
+    let message = Message::text("a", "worker-1".parse().unwrap(), "x").unwrap().id("m");
     bus.send(message).await.unwrap();
     worker.call("inbox_fetch", json!({})).await;
     let mut read = log.follow(Filter::types(["inbox:delivered"]).unwrap());
-    let event = tokio::time::timeout(Duration::from_secs(60), read.next()).await.unwrap().unwrap().unwrap();
+    let event = tokio::time::timeout(PATIENCE, read.next()).await.unwrap().unwrap().unwrap();
     assert_eq!(event.source.as_deref(), Some("worker-1"));
     // The session ends without a word about it: the next one gets it again, and the same one never would.
     worker.end().await;
@@ -203,5 +216,161 @@ async fn events_are_read_and_waited_for_with_a_position_to_go_on_from() {
     assert!(
         tools.iter().all(|tool| tool.description.is_some() && tool.input_schema.contains_key("properties"))
     );
+    agent.end().await;
+}
+
+/// Story: two sessions of one name took each other's mail, and the first never noticed. One that was killed and started again
+/// was refused, with a word that nobody saw.
+#[tokio::test]
+async fn a_second_session_is_not_served_as_long_as_the_first_is_there_and_each_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = session(&folder, "worker-1", "worker").await;
+    let second = session(&folder, "worker-1", "worker").await;
+    let refused = second.try_call("inbox_fetch", json!({})).await.unwrap_err();
+    assert!(refused.contains("conflict") && refused.contains("is at work"), "{refused}");
+    assert!(refused.contains("its own name") && refused.contains("--take-over"), "{refused}");
+    first.call("state", json!({})).await;
+    first.end().await;
+    assert_eq!(second.call("state", json!({})).await["me"], "worker-1", "the name is free");
+
+    let third = serve(agent(&folder, "worker-1").await.take_over()).await;
+    assert_eq!(third.call("state", json!({})).await["me"], "worker-1");
+    let replaced = second.try_call("inbox_fetch", json!({})).await.unwrap_err();
+    assert!(replaced.contains("another run of the agent worker-1 has taken over"), "{replaced}");
+    second.end().await;
+    assert_eq!(third.call("state", json!({})).await["agents"][0]["agentId"], "worker-1", "it is still there");
+    third.end().await;
+}
+
+/// Story: a server was killed, and the next one had to wait until a person did something.
+#[tokio::test]
+async fn the_name_of_a_session_that_was_killed_is_free_once_it_is_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let killed =
+        agent(&folder, "worker-1").await.heartbeat(Duration::from_millis(100)).attend().await.unwrap();
+    drop(killed);
+    let next = session(&folder, "worker-1", "worker").await;
+    while let Err(error) = next.try_call("state", json!({})).await {
+        assert!(error.contains("is at work"), "{error}");
+    }
+    next.end().await;
+}
+
+/// Story: a hook had put mail into a model's context, and the same session's server gave it once more.
+#[tokio::test]
+async fn what_another_context_has_read_is_not_given_again_unless_that_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Bus::new(open(&folder).await);
+    for id in ["m1", "m2"] {
+        let message = Message::text("a", "worker-1".parse().unwrap(), id).unwrap().id(id);
+        bus.send(message).await.unwrap();
+    }
+    let hook = Taker::new("worker-1", "s-1");
+    assert_eq!(bus.take("worker-1", &hook, 1, VISIBILITY).await.unwrap()[0].item.message_id, "m1");
+    bus.delivered("worker-1", &hook, &["m1".to_owned()]).await.unwrap();
+    let worker = session(&folder, "worker-1", "worker").await;
+    let mail = worker.call("inbox_fetch", json!({})).await;
+    assert_eq!((&mail["messages"][0]["messageId"], &mail["messages"][1]), (&json!("m2"), &Value::Null));
+    worker.call("inbox_ack", json!({"message_ids": ["m2"]})).await;
+    let next = serve(agent(&folder, "worker-1").await.take_over()).await;
+    let mail = next.call("inbox_fetch", json!({})).await;
+    assert_eq!(
+        (&mail["messages"][0]["messageId"], &mail["messages"][0]["attempt"]),
+        (&json!("m1"), &json!(2))
+    );
+    worker.end().await;
+    next.end().await;
+}
+
+/// Story: fifty messages of a megabyte each went into one answer, and all counted as read.
+#[tokio::test]
+async fn an_answer_has_room_for_so_many_bytes_and_the_rest_of_a_large_message_is_read_in_parts() {
+    const ROOM: usize = 40 * 1024;
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Bus::new(open(&folder).await);
+    let large = "\u{e9}\"".repeat(50_000);
+    for (id, text) in [("large", large.as_str()), ("m1", &"x".repeat(20_000)), ("m2", &"y".repeat(20_000))] {
+        bus.send(Message::text("a", "b".parse().unwrap(), text).unwrap().id(id)).await.unwrap();
+    }
+    let agent = session(&folder, "b", "agent").await;
+    let first = agent.call("inbox_fetch", json!({})).await;
+    assert_eq!(
+        (first["messages"].as_array().unwrap().len(), &first["more"]),
+        (1, &json!(2)),
+        "{}",
+        first["more"]
+    );
+    let message = &first["messages"][0];
+    assert_eq!((&message["messageId"], &message["bytes"]), (&json!("large"), &json!(large.len())));
+    let mut read = message["data"].as_str().unwrap().to_owned();
+    let mut rest = message["rest"].clone();
+    while let Some(tool) = rest["tool"].as_str() {
+        let part = agent.call(tool, rest["arguments"].clone()).await;
+        assert!(part["data"].as_str().unwrap().len() <= ROOM);
+        read += part["data"].as_str().unwrap();
+        rest = part["rest"].clone();
+    }
+    assert!(read == large, "the parts are the whole");
+    for id in ["m1", "m2"] {
+        let next = agent.call("inbox_fetch", json!({})).await;
+        assert_eq!(
+            (next["messages"].as_array().unwrap().len(), &next["messages"][0]["messageId"]),
+            (1, &json!(id))
+        );
+        assert_eq!(next["messages"][0]["attempt"], Value::Null, "what had no room counts as never offered");
+    }
+    agent.end().await;
+}
+
+/// Story: a message that was held back for a second came after five minutes, because nothing else happened in the log.
+#[tokio::test]
+async fn waiting_ends_when_something_comes_due_though_nothing_is_recorded_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Bus::new(open(&folder).await);
+    let message = Message::text("a", "b".parse().unwrap(), "x").unwrap().id("m");
+    bus.send(message).await.unwrap();
+    let hook = Taker::new("b", "s-1");
+    bus.take("b", &hook, 1, Duration::from_secs(2)).await.unwrap();
+    // Its own word that it is there must not be what wakes it.
+    let agent = serve(agent(&folder, "b").await.heartbeat(Duration::from_secs(600))).await;
+    let waiting = agent.call("wait_for", json!({"mail": true, "timeout_s": 300}));
+    assert_eq!(tokio::time::timeout(PATIENCE, waiting).await.expect("it wakes")["mail"], 1);
+    let taken = agent.call("inbox_fetch", json!({})).await;
+    assert_eq!(taken["messages"][0]["messageId"], "m");
+    agent.call("inbox_ack", json!({"message_ids": ["m"]})).await;
+    let message = Message::text("a", "b".parse().unwrap(), "y").unwrap().id("m2");
+    bus.send(message).await.unwrap();
+    bus.take("b", &hook, 1, Duration::from_secs(2)).await.unwrap();
+    let waiting = agent.call("inbox_fetch", json!({"wait_s": 300}));
+    let taken = tokio::time::timeout(PATIENCE, waiting).await.expect("it wakes");
+    assert_eq!(taken["messages"][0]["messageId"], "m2");
+    agent.end().await;
+}
+
+/// Story: a model was told that a message comes again, and waited for it; and that it was held back when it was dead.
+#[tokio::test]
+async fn what_is_said_of_a_message_is_answered_with_how_it_stands_by_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Bus::new(open(&folder).await);
+    for id in ["good", "later", "never"] {
+        bus.send(Message::text("a", "b".parse().unwrap(), id).unwrap().id(id)).await.unwrap();
+    }
+    let task = factlog_agents::vocabulary::TaskAssigned::new("t");
+    bus.send(Message::task("a", "b".parse().unwrap(), task)).await.unwrap();
+    let agent = session(&folder, "b", "agent").await;
+    agent.call("inbox_fetch", json!({})).await;
+    for (id, arguments, state) in [
+        ("good", json!({}), "acked"),
+        ("later", json!({"error": "no disk"}), "nacked"),
+        ("never", json!({"error": "no such file", "retry": false}), "dead"),
+        ("t", json!({"error": "no such branch", "retry": false}), "dead"),
+    ] {
+        let mut arguments = arguments;
+        arguments["message_ids"] = json!([id]);
+        let said = agent.call("inbox_ack", arguments).await;
+        assert_eq!(said["messages"], json!([{"messageId": id, "state": state}]));
+        let stands = agent.call("state", json!({"message_id": id})).await;
+        assert_eq!(stands["recipients"][0]["state"], state, "{id}");
+    }
     agent.end().await;
 }

@@ -21,6 +21,7 @@ pub const HEARTBEAT: Duration = Duration::from_secs(30);
 pub const CAPACITY: usize = 1;
 
 /// An agent before it starts.
+#[derive(Clone)]
 pub struct AgentBuilder {
     pub(super) bus: Bus,
     pub(super) id: String,

@@ -1,15 +1,20 @@
 //! An agent that is there, and takes for itself: one whose work is done elsewhere, such as in a model's context.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use factlog::{EventId, Result};
+use factlog::{Error, ErrorKind, EventId, Filter, Result, Timestamp};
 use tokio::task::JoinHandle;
 
 use super::builder::AgentBuilder;
 use super::life::{self, Registration};
 use super::{Me, intake};
-use crate::bus::Taker;
+use crate::bus::{State, Taker};
+use crate::stream_of;
+use crate::vocabulary::{Payload, type_patterns};
+
+/// Beginnings and ends of earlier runs that are looked at by the next one.
+const EARLIER_RUNS_MAX: usize = 100;
 
 /// A registered agent that says that it is there. Dropping it ends that without a word; [`Presence::end`] says so.
 #[derive(Debug)]
@@ -28,10 +33,38 @@ impl Presence {
         intake::take_in_retained(&me).await?;
         let beating = tokio::spawn(beat(me.clone(), registration.clone(), builder.heartbeat));
         let presence = Self { me, registration, beating };
+        let ended = ended_runs(&presence.me).await?;
         for inbox in presence.inboxes().await? {
-            presence.me.bus().take_over(&inbox, presence.me.taker()).await?;
+            if builder.takes_over {
+                presence.me.bus().take_over(&inbox, presence.me.taker()).await?;
+            } else {
+                presence.take_from(&ended, &inbox).await?;
+            }
         }
         Ok(presence)
+    }
+
+    /// Takes back what runs of it had in hand that have said that they have ended. What any other has read may stand in a
+    /// context that is alive: it waits there until its time is over.
+    async fn take_from(&self, ended: &BTreeSet<String>, inbox: &str) -> Result<()> {
+        let is_left = |state: &State| match state {
+            State::Offered { by, .. } | State::Delivered { by, .. } => {
+                by.agent_id == self.me.id() && ended.contains(&by.context_id)
+            }
+            State::Queued | State::Nacked { .. } => false,
+        };
+        let left: Vec<String> = self
+            .me
+            .bus()
+            .inbox(inbox, |inbox| {
+                let items = inbox.items().into_iter();
+                items.filter(|item| is_left(&item.state)).map(|item| item.message_id.clone()).collect()
+            })
+            .await?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        self.me.bus().release(inbox, self.me.taker(), &left, "the run that had it has ended").await
     }
 
     /// The agent as it acts.
@@ -49,9 +82,20 @@ impl Presence {
         Ok(inboxes)
     }
 
-    /// Says that it has ended.
-    pub async fn end(self, reason: &str) -> Result<()> {
+    /// Looks whether it is still this run that acts for the agent.
+    ///
+    /// # Errors
+    /// `Conflict` once another run of the agent has registered: this one has ended by that.
+    pub async fn check(&self) -> Result<()> {
+        stands(&self.me).await.map(drop)
+    }
+
+    /// Says that it has ended, unless another run has taken over: the agent is there then.
+    pub async fn end(&self, reason: &str) -> Result<()> {
         self.beating.abort();
+        if matches!(self.check().await, Err(error) if error.kind() == ErrorKind::Conflict) {
+            return Ok(());
+        }
         life::end(&self.me, reason, true).await
     }
 }
@@ -66,18 +110,65 @@ impl Drop for Presence {
 async fn beat(me: Me, registration: Registration, heartbeat: Duration) {
     loop {
         tokio::time::sleep(heartbeat).await;
-        let own = &me.taker().context_id;
-        let is_buried = me.bus().directory(|directory, _| {
-            let known = directory.agent(me.id());
-            known.is_some_and(|agent| agent.is_terminated && agent.context_id.as_ref() == Some(own))
-        });
-        let told = match is_buried.await {
-            Ok(true) => registration.register(&me).await,
-            Ok(false) => life::beat(&me, 0).await,
+        let told = match stands(&me).await {
+            Ok(Stands::Buried) => registration.register(&me).await,
+            Ok(Stands::There) => life::beat(&me, 0).await,
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                return tracing::warn!(%error, agent = me.id(), "the run has ended");
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = told {
             tracing::warn!(%error, agent = me.id(), "it was not said that the agent is there");
         }
     }
+}
+
+/// How others see a run that is there.
+#[derive(Debug)]
+enum Stands {
+    There,
+    /// It was silent for so long that others took it for dead.
+    Buried,
+}
+
+async fn stands(me: &Me) -> Result<Stands> {
+    let own = Some(&me.taker().context_id);
+    let known = me.bus().directory(|directory, _| directory.agent(me.id()).cloned()).await?;
+    match known {
+        Some(agent) if agent.context_id.as_ref() == own => {
+            Ok(if agent.is_terminated { Stands::Buried } else { Stands::There })
+        }
+        // One that never says that it is there ends nobody.
+        Some(agent) if agent.heartbeat_ms.is_some() => Err(replaced(me.id(), agent.registered_at)),
+        _ => Ok(Stands::There),
+    }
+}
+
+fn replaced(id: &str, at: Timestamp) -> Error {
+    Error::conflict(format!("another run of the agent {id} has taken over at {at}, and this one has ended"))
+        .with_hint("give each its own name; this one has the name again once the other has ended and it is started again")
+}
+
+/// The earlier runs of an agent that have said of themselves that they have ended. One that others took for dead may live.
+async fn ended_runs(me: &Me) -> Result<BTreeSet<String>> {
+    let names = ["agent:spawned", "agent:terminated"].into_iter().flat_map(type_patterns);
+    let types = names.filter_map(|name| name.parse().ok()).collect();
+    let own = Filter { types, ..Filter::stream(stream_of("agent", me.id())?) };
+    let newest = me.log().read(own).backwards().limit(EARLIER_RUNS_MAX).collect().await?;
+    // What was said last of a run holds.
+    let mut has_ended: HashMap<String, bool> = HashMap::new();
+    for event in newest {
+        let (context, ended) = match Payload::of(&event) {
+            Some(Payload::AgentSpawned(spawned)) => (spawned.context_id, false),
+            Some(Payload::AgentTerminated(ended)) => {
+                (ended.context_id, event.source.as_ref().is_some_and(|source| **source == *me.id()))
+            }
+            _ => continue,
+        };
+        if let Some(context) = context {
+            has_ended.entry(context).or_insert(ended);
+        }
+    }
+    Ok(has_ended.into_iter().filter(|(_, ended)| *ended).map(|(context, _)| context).collect())
 }

@@ -176,7 +176,7 @@ impl Inbox {
     }
 
     /// When the next message can be taken that cannot be taken yet; none where nothing waits for a time.
-    pub(super) fn next_due(&self, taker: &Taker, now: Timestamp) -> Option<Timestamp> {
+    pub fn next_due(&self, taker: &Taker, now: Timestamp) -> Option<Timestamp> {
         let waits = self.items.values().filter(|item| !item.is_available(taker, now));
         let due = waits.filter_map(|item| match &item.state {
             State::Nacked { until } | State::Offered { until, .. } | State::Delivered { until, .. } => {

@@ -78,4 +78,8 @@ pub(crate) struct McpArgs {
     /// What it can do: what capability:rust means
     #[arg(long)]
     pub(crate) capability: Vec<String>,
+    /// Begin even where another run of this agent seems to be at work, and end that: what it has read and is not done with is
+    /// read again here
+    #[arg(long)]
+    pub(crate) take_over: bool,
 }

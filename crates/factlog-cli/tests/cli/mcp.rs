@@ -61,3 +61,15 @@ fn two_agents_by_the_official_sdk_find_each_other_and_exchange_a_task_a_request_
     let ends = hooked.json("agents worker-1 --format json");
     assert_eq!(ends["status"], "terminated", "its client has closed the connection");
 }
+
+/// Story: a client ended its server by a signal, and the next one was refused for a minute and a half.
+#[cfg(unix)]
+#[test]
+fn a_server_that_is_told_to_end_says_that_the_agent_has_ended() {
+    let place = Place::new();
+    let mut served = place.start("mcp --agent w");
+    while !place.run("agents w --format json").out.contains("\"w\"") {}
+    served.terminate();
+    assert_eq!(served.code_of_its_own(), 0);
+    assert_eq!(place.json("agents w --format json")["status"], "terminated");
+}

@@ -77,6 +77,10 @@ pub(super) struct Fetch {
     pub(super) limit: Option<usize>,
     /// Seconds to wait where nothing is there; 0 when left out, 300 at the most.
     pub(super) wait_s: Option<u64>,
+    /// A message that you were given a part of: get the rest of it, and nothing else.
+    pub(super) message_id: Option<String>,
+    /// With message_id: where to go on, as the part before says.
+    pub(super) offset: Option<usize>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -88,9 +92,9 @@ pub(super) struct Ack {
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<Value>")]
     pub(super) result: Option<Value>,
-    /// Why nothing could be done with it: it comes again later, as often as it may.
+    /// Why you could do nothing with it: another agent or a later session of yours gets it, as often as it may be tried; you do not.
     pub(super) error: Option<String>,
-    /// With an error: false where trying again is no use.
+    /// With an error: false where trying again is no use, so that nobody gets it any more.
     pub(super) retry: Option<bool>,
 }
 

@@ -1,29 +1,27 @@
 //! What an agent was handed: offered to it, on its way, read, and done with.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use factlog::{Error, Result};
+use factlog::{Error, ErrorKind, Result, Timestamp};
 use factlog_agents::Me;
 use factlog_agents::agent::Presence;
-use factlog_agents::bus::{ACK_WAIT, Bus, Delivery, VISIBILITY};
+use factlog_agents::bus::{ACK_WAIT, Bus, Delivery, Inbox, VISIBILITY};
 use rmcp::model::RequestId;
+
+use super::calls::{Calls, Out};
 
 /// Messages that an agent has read and is not done with: of more the oldest are looked up again.
 const READ_MAX: usize = 1_000;
 
 /// An agent's mail, as far as this run has it.
+#[derive(Debug)]
 pub(super) struct Mail {
-    presence: Mutex<Option<Presence>>,
-    me: Me,
-    /// What an answer hands out that was not written yet.
-    on_the_way: Mutex<HashMap<RequestId, Vec<Delivery>>>,
+    presence: Presence,
+    calls: Arc<Calls>,
     /// What was read and is not done with, by the message's id.
     read: Mutex<HashMap<String, Delivery>>,
-    inboxes: tokio::sync::Mutex<Vec<String>>,
-    /// Something that was on its way is recorded.
-    recorded: tokio::sync::Notify,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -31,87 +29,98 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Mail {
-    pub(super) fn new(presence: Presence) -> Self {
-        let me = presence.me().clone();
-        Self {
-            presence: Mutex::new(Some(presence)),
-            me,
-            on_the_way: Mutex::default(),
-            read: Mutex::default(),
-            inboxes: tokio::sync::Mutex::default(),
-            recorded: tokio::sync::Notify::new(),
-        }
+    pub(super) fn new(presence: Presence, calls: Arc<Calls>) -> Self {
+        Self { presence, calls, read: Mutex::default() }
     }
 
     pub(super) fn me(&self) -> &Me {
-        &self.me
+        self.presence.me()
     }
 
     pub(super) fn bus(&self) -> &Bus {
-        self.me.bus()
+        self.me().bus()
     }
 
-    /// The inboxes that it takes from.
-    pub(super) async fn inboxes(&self) -> Result<Vec<String>> {
-        let mut known = self.inboxes.lock().await;
-        let Some(presence) = lock(&self.presence).take() else { return Ok(known.clone()) };
-        // The presence is put back before anything can fail.
-        let inboxes = presence.inboxes().await;
-        *lock(&self.presence) = Some(presence);
-        known.clone_from(&inboxes?);
-        Ok(known.clone())
+    /// Looks whether it is still this run that acts for the agent.
+    pub(super) async fn check(&self) -> Result<()> {
+        self.presence.check().await
     }
 
     /// Takes what waits: its own first, and then what it may take of what is for one of many.
     pub(super) async fn fetch(&self, limit: usize) -> Result<Vec<Delivery>> {
+        // It may have waited for long.
+        self.check().await?;
         let mut taken = Vec::new();
-        for inbox in self.inboxes().await? {
-            if taken.len() < limit {
-                let left = limit - taken.len();
-                taken.extend(self.bus().take(&inbox, self.me.taker(), left, VISIBILITY).await?);
+        for inbox in self.presence.inboxes().await? {
+            let left = limit - taken.len();
+            if left == 0 {
+                break;
+            }
+            match self.bus().take(&inbox, self.me().taker(), left, VISIBILITY).await {
+                Ok(more) => taken.extend(more),
+                // What it has already must not be lost to it for what it cannot have.
+                Err(error) if !taken.is_empty() => {
+                    tracing::warn!(%error, inbox, "nothing could be taken");
+                    break;
+                }
+                Err(error) => return Err(error),
             }
         }
+        // What another answer hands out now is recorded once that was written.
+        taken.retain(|delivery| !self.calls.is_on_its_way(&delivery.item.message_id));
         // What was handed to this run already, and could not be recorded as read, is recorded now.
         let (again, new): (Vec<Delivery>, Vec<Delivery>) = {
             let read = lock(&self.read);
             taken.into_iter().partition(|delivery| read.contains_key(&delivery.item.message_id))
         };
-        self.me.has_read(&again).await?;
+        if let Err(error) = self.me().has_read(&again).await {
+            tracing::warn!(%error, agent = self.me().id(), "what was handed out was not recorded as read");
+        }
         Ok(new)
     }
 
     /// How many messages could be taken.
     pub(super) async fn waiting(&self) -> Result<usize> {
-        let mut waiting = 0;
-        for inbox in self.inboxes().await? {
-            let now = factlog::Timestamp::now();
-            waiting += self.bus().inbox(&inbox, |state| state.available(self.me.taker(), now).len()).await?;
-        }
-        Ok(waiting)
+        Ok(self.waits().await?.0)
     }
 
-    /// Notes what the answer to a call hands out.
-    pub(super) fn hands_out(&self, call: &RequestId, deliveries: Vec<Delivery>) {
-        if !deliveries.is_empty() {
-            lock(&self.on_the_way).insert(call.clone(), deliveries);
+    /// How many messages could be taken, and when there may be more though nothing comes.
+    pub(super) async fn waits(&self) -> Result<(usize, Option<Timestamp>)> {
+        let (mut waiting, mut soonest) = (0, None);
+        for inbox in self.presence.inboxes().await? {
+            let (now, taker) = (Timestamp::now(), self.me().taker());
+            let look = |state: &Inbox| (state.available(taker, now).len(), state.next_due(taker, now));
+            let (available, due) = self.bus().inbox(&inbox, look).await?;
+            waiting += available;
+            soonest = soonest.into_iter().chain(due).min();
         }
+        Ok((waiting, soonest))
+    }
+
+    /// Notes what the answer to a call hands out: the last thing before it is answered. Where nobody waits for the answer any
+    /// more, it is given back.
+    ///
+    /// # Errors
+    /// `Stopped` where the call was cancelled.
+    pub(super) async fn hands_out(&self, call: &RequestId, deliveries: Vec<Delivery>) -> Result<()> {
+        let Err(deliveries) = self.calls.hands_out(call, deliveries) else { return Ok(()) };
+        self.give_back(&deliveries, "the call was cancelled").await;
+        Err(Error::stopped("the call was cancelled"))
     }
 
     /// The answer to a call was written, or could not be: what it handed out was read, or waits again.
-    pub(super) async fn written(&self, call: &RequestId, is_written: bool) {
-        let Some(deliveries) = lock(&self.on_the_way).get(call).cloned() else { return };
-        let told = if is_written {
-            self.remember(&deliveries);
-            self.me.has_read(&deliveries).await
-        } else {
-            self.give_back(&deliveries).await
-        };
-        if let Err(error) = told {
-            // It is not handed to this run again: once its offer is over, it is said again that it was read.
-            tracing::warn!(%error, agent = self.me.id(), "what was handed out was not recorded as read");
+    pub(super) async fn written(&self, out: Out, is_written: bool) {
+        match out {
+            Out::Leaving(leaving) if is_written => {
+                self.remember(&leaving.deliveries);
+                if let Err(error) = self.me().has_read(&leaving.deliveries).await {
+                    // It is not handed to this run again: once its offer is over, it is said again that it was read.
+                    tracing::warn!(%error, agent = self.me().id(), "what was handed out was not recorded as read");
+                }
+            }
+            Out::Leaving(leaving) => self.give_back(&leaving.deliveries, "the answer was not written").await,
+            Out::Back(deliveries) => self.give_back(&deliveries, "the call has failed").await,
         }
-        lock(&self.on_the_way).remove(call);
-        self.recorded.notify_waiters();
     }
 
     fn remember(&self, deliveries: &[Delivery]) {
@@ -122,34 +131,26 @@ impl Mail {
         }
     }
 
-    /// Waits until it is recorded that a message was read: what comes of it must come after that.
-    async fn is_recorded(&self, message_id: &str) {
-        loop {
-            let recorded = self.recorded.notified();
-            let is_its = |delivery: &Delivery| delivery.item.message_id == message_id;
-            if !lock(&self.on_the_way).values().flatten().any(is_its) {
-                return;
-            }
-            recorded.await;
-        }
-    }
-
-    async fn give_back(&self, deliveries: &[Delivery]) -> Result<()> {
+    /// Gives back what was taken and not handed out; where that fails, it is offered again after its time.
+    pub(super) async fn give_back(&self, deliveries: &[Delivery], reason: &str) {
+        let mut ids: HashMap<&str, Vec<String>> = HashMap::new();
         for delivery in deliveries {
-            let ids = [delivery.item.message_id.clone()];
-            let reason = "the answer was not written";
-            self.bus().release(&delivery.inbox_id, self.me.taker(), &ids, reason).await?;
+            ids.entry(&delivery.inbox_id).or_default().push(delivery.item.message_id.clone());
         }
-        Ok(())
+        for (inbox, ids) in ids {
+            if let Err(error) = self.bus().release(inbox, self.me().taker(), &ids, reason).await {
+                tracing::warn!(%error, inbox, "what was not handed out was not given back");
+            }
+        }
     }
 
     /// A message that was read and is not done with: of this run, or as it stands in one of the inboxes.
     pub(super) async fn find(&self, message_id: &str) -> Result<Delivery> {
-        self.is_recorded(message_id).await;
+        self.calls.is_recorded(message_id).await?;
         if let Some(delivery) = lock(&self.read).get(message_id) {
             return Ok(delivery.clone());
         }
-        for inbox in self.inboxes().await? {
+        for inbox in self.presence.inboxes().await? {
             let waiting = self.bus().peek(&inbox).await?;
             if let Some(delivery) =
                 waiting.into_iter().find(|delivery| delivery.item.message_id == message_id)
@@ -167,31 +168,29 @@ impl Mail {
     }
 
     /// Keeps what was read from others, as long as this run lives.
-    pub(super) async fn keep(self: std::sync::Arc<Self>) {
+    pub(super) async fn keep(&self) {
         loop {
             tokio::time::sleep(ACK_WAIT / 3).await;
+            if matches!(self.check().await, Err(error) if error.kind() == ErrorKind::Conflict) {
+                return;
+            }
             let mut ids: HashMap<String, Vec<String>> = HashMap::new();
             for delivery in lock(&self.read).values() {
                 ids.entry(delivery.inbox_id.clone()).or_default().push(delivery.item.message_id.clone());
             }
             for (inbox, ids) in ids {
-                if let Err(error) = self.bus().renew(&inbox, self.me.taker(), &ids, ACK_WAIT).await {
-                    tracing::warn!(%error, agent = self.me.id(), "what was read is not kept");
+                if let Err(error) = self.bus().renew(&inbox, self.me().taker(), &ids, ACK_WAIT).await {
+                    tracing::warn!(%error, agent = self.me().id(), "what was read is not kept");
                 }
             }
         }
     }
 
-    /// Gives back what was on its way, and says that the agent has ended.
+    /// Gives back what was to be handed out, and says that the agent has ended.
     pub(super) async fn end(&self) -> Result<()> {
-        let unwritten: Vec<Delivery> =
-            lock(&self.on_the_way).drain().flat_map(|(_, deliveries)| deliveries).collect();
-        self.give_back(&unwritten).await?;
-        let presence = lock(&self.presence).take();
-        match presence {
-            Some(presence) => presence.end("the client has closed the connection").await,
-            None => Ok(()),
-        }
+        let unwritten = self.calls.close();
+        self.give_back(&unwritten, "the client has closed the connection").await;
+        self.presence.end("the client has closed the connection").await
     }
 }
 

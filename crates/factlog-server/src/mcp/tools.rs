@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use factlog::{Error, Event, EventLog, Filter, Json, Position, Result, Timestamp, TypePattern};
-use factlog_agents::agent::TaskError;
-use factlog_agents::bus::{Audience, Body, Delivery, Message, Request, RequestError, Traits};
+use factlog_agents::bus::{Audience, Body, Message, Request, RequestError, Traits};
 use factlog_agents::projections::{Entities, Tasks};
 use factlog_agents::vocabulary::{TaskAssigned, type_patterns};
-use rmcp::model::RequestId;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
@@ -17,18 +15,14 @@ use super::arguments::{
     Send, State, WaitFor, schema,
 };
 use super::mail::{Mail, WAIT_MAX};
-use super::shared;
+use super::{inbox, shared};
 
-/// Messages in one answer, where nothing else is said.
-const FETCH: usize = 10;
-/// The most of them.
-const FETCH_MAX: usize = 50;
 /// Events in one answer, where nothing else is said.
 const EVENTS: usize = 20;
 /// The most of them.
 const EVENTS_MAX: usize = 100;
 /// Bytes of one answer's events and messages, one more at the most: a model's context is small.
-const ANSWER_BYTES_MAX: usize = 32 * 1024;
+pub(super) const ANSWER_BYTES_MAX: usize = 32 * 1024;
 /// How long an event is waited for, where nothing else is said.
 const WAIT: Duration = Duration::from_secs(60);
 /// Agents that `state` names.
@@ -61,12 +55,12 @@ pub(super) const TOOLS: &[ToolOf] = &[
     ToolOf { name: "respond", about: "Answer a request that you fetched.", schema: schema::<Respond> },
     ToolOf {
         name: "inbox_fetch",
-        about: "Get what waits for you: messages, tasks, requests, answers. Each is given to you once; say inbox_ack when you are done with it.",
+        about: "Get what waits for you: messages, tasks, requests, answers. Each is given to you once; say inbox_ack when you are done with it. Of one that is large you get a part, and how to get the rest.",
         schema: schema::<Fetch>,
     },
     ToolOf {
         name: "inbox_ack",
-        about: "Say that you are done with messages: with `result` a task is completed and a request answered, with `error` it comes again later.",
+        about: "Say that you are done with messages: with `result` a task is completed and a request answered, with `error` others get it, or a later session of yours.",
         schema: schema::<Ack>,
     },
     ToolOf {
@@ -107,15 +101,14 @@ pub(super) const TOOLS: &[ToolOf] = &[
     },
 ];
 
-/// Does what a tool is called for.
-pub(super) async fn call(mail: &Mail, name: &str, arguments: Value, id: &RequestId) -> Result<Value> {
+/// Does what a tool is called for; [`inbox::fetch`] stands for itself.
+pub(super) async fn call(mail: &Mail, name: &str, arguments: Value) -> Result<Value> {
     match name {
         "send" => send(mail, read(arguments)?).await,
         "broadcast" => broadcast(mail, read(arguments)?).await,
         "request" => request(mail, read(arguments)?).await,
         "respond" => respond(mail, read(arguments)?).await,
-        "inbox_fetch" => fetch(mail, read(arguments)?, id).await,
-        "inbox_ack" => ack(mail, read(arguments)?).await,
+        "inbox_ack" => inbox::ack(mail, read(arguments)?).await,
         "wait_for" => wait_for(mail, read(arguments)?).await,
         "events" => events(mail, read(arguments)?).await,
         "lease_acquire" => shared::lease_acquire(mail, read(arguments)?).await,
@@ -128,7 +121,7 @@ pub(super) async fn call(mail: &Mail, name: &str, arguments: Value, id: &Request
     }
 }
 
-fn read<T: DeserializeOwned>(arguments: Value) -> Result<T> {
+pub(super) fn read<T: DeserializeOwned>(arguments: Value) -> Result<T> {
     serde_json::from_value(arguments).map_err(|cause| Error::invalid(format!("the arguments: {cause}")))
 }
 
@@ -191,83 +184,6 @@ async fn respond(mail: &Mail, args: Respond) -> Result<Value> {
     Ok(json!({"requestId": args.request_id, "counted": counted}))
 }
 
-async fn fetch(mail: &Mail, args: Fetch, id: &RequestId) -> Result<Value> {
-    let limit = args.limit.unwrap_or(FETCH).clamp(1, FETCH_MAX);
-    let mut taken = mail.fetch(limit).await?;
-    let wait = seconds(args.wait_s, Duration::ZERO);
-    if taken.is_empty() && !wait.is_zero() && mail_comes(mail, wait).await? {
-        taken = mail.fetch(limit).await?;
-    }
-    let messages: Vec<Value> = taken.iter().map(shown).collect();
-    mail.hands_out(id, taken);
-    let more = mail.waiting().await?;
-    Ok(json!({"messages": messages, "more": more}))
-}
-
-/// A message as a model reads it.
-fn shown(delivery: &Delivery) -> Value {
-    let item = &delivery.item;
-    let mut shown = json!({
-        "messageId": item.message_id,
-        "kind": item.kind,
-        "from": item.from,
-        "priority": item.priority,
-        "position": item.position,
-        "data": delivery.content(),
-    });
-    if item.attempts > 1 {
-        shown["attempt"] = json!(item.attempts);
-    }
-    for (name, value) in delivery.particulars() {
-        shown[name] = value;
-    }
-    shown
-}
-
-/// Waits until there is something to take, or the time is over.
-async fn mail_comes(mail: &Mail, wait: Duration) -> Result<bool> {
-    let until = tokio::time::Instant::now() + wait;
-    let mut head = mail.me().log().store().head();
-    loop {
-        head.borrow_and_update();
-        if mail.waiting().await? > 0 {
-            return Ok(true);
-        }
-        match tokio::time::timeout_at(until, head.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(Error::stopped("the log was closed")),
-            Err(_) => return Ok(false),
-        }
-    }
-}
-
-async fn ack(mail: &Mail, args: Ack) -> Result<Value> {
-    let mut done = Vec::new();
-    for id in &args.message_ids {
-        let delivery = match mail.find(id).await {
-            // Said twice is said once.
-            Err(error) if error.kind() == factlog::ErrorKind::NotFound && args.error.is_none() => {
-                mail.bus()
-                    .ack(mail.me().id(), mail.me().id(), std::slice::from_ref(id))
-                    .await
-                    .map_err(|_| error)?;
-                done.push(id);
-                continue;
-            }
-            found => found?,
-        };
-        let outcome = match &args.error {
-            None => Ok(Json::of(&args.result)?),
-            Some(why) if args.retry == Some(false) => Err(TaskError::fatal(why.as_str())),
-            Some(why) => Err(TaskError::retry(why.as_str())),
-        };
-        mail.me().conclude(&delivery, outcome).await?;
-        mail.done(id);
-        done.push(id);
-    }
-    Ok(json!({"messageIds": done, "state": if args.error.is_some() { "nacked" } else { "acked" }}))
-}
-
 /// A filter by names as models write them.
 fn filter(types: &[String], sources: &[String], streams: &[String]) -> Result<Filter> {
     let patterns = types.iter().flat_map(|name| type_patterns(name));
@@ -282,7 +198,7 @@ fn filter(types: &[String], sources: &[String], streams: &[String]) -> Result<Fi
 async fn wait_for(mail: &Mail, args: WaitFor) -> Result<Value> {
     let wait = seconds(args.timeout_s, WAIT);
     if args.mail {
-        mail_comes(mail, wait).await?;
+        inbox::mail_comes(mail, wait).await?;
         return Ok(json!({"mail": mail.waiting().await?}));
     }
     let log = mail.me().log();
