@@ -250,7 +250,7 @@ impl Bus {
 
     /// Says that a run has begun with messages that it took ahead, and that were in other hands before: it counts as an
     /// attempt then, also if nothing more is heard of it.
-    pub(crate) async fn begun(&self, inbox: &str, taker: &Taker, ids: &[String]) -> Result<()> {
+    pub async fn begun(&self, inbox: &str, taker: &Taker, ids: &[String]) -> Result<()> {
         let started = InboxStarted::new(inbox, ids.to_vec(), taker.agent_id.as_str())
             .context_id(taker.context_id.as_str());
         self.say(started, &taker.agent_id).await

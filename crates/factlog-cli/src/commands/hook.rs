@@ -1,6 +1,7 @@
 //! `factlog hook`: one payload of an agent's hook into the log, and what waits for the agent back. The agent is never failed and never
 //! kept waiting for long.
 
+mod guard;
 mod reach;
 
 use std::io::{IsTerminal, Read};

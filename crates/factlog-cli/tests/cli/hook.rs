@@ -331,11 +331,76 @@ fn a_file_that_another_agent_leases_is_kept_from_an_agent_that_would_change_it()
     assert_eq!(answer(&place, "PreToolUse", &edit("/home/ada/site/docs/a.md")), Value::Null);
     let read = json!({"tool_name": "Read", "tool_input": {"file_path": "/home/ada/site/src/a.rs"}});
     assert_eq!(answer(&place, "PreToolUse", &read), Value::Null, "looking is free");
+    let tools = json!({"tool_name": "mcp__devtools__edit_file", "tool_input": {"file_path": "/home/ada/site/src/a.rs"}});
+    assert_eq!(answer(&place, "PreToolUse", &tools)["permissionDecision"], "deny", "\"ls\" is no word of it");
     let own = Place::new().with("FACTLOG_AGENT", "planner");
     own.run_words(&["lease", "acquire", "src/**", "--as", "planner"]).ok();
     assert_eq!(
         answer(&own, "PreToolUse", &edit("/home/ada/site/src/a.rs")),
         Value::Null,
         "its own are its own"
+    );
+}
+
+/// Story: a session that an agent's command had started took the agent's name, and ended the agent; and it took its mail.
+#[cfg(unix)]
+#[test]
+fn a_session_within_an_agent_that_is_at_work_neither_takes_its_place_nor_its_mail() {
+    let place = Place::new().with("FACTLOG_AGENT", "w");
+    let echo = r#"sed -u 's/.*"messageId":"\([^"]*\)".*/{"messageId":"\1","result":"did it"}/'"#;
+    let worker = place.start_words(&["agent", "run", "--id", "w", "--exec", echo]);
+    worker.waits_to_say("w is at work");
+    assert_eq!(answer(&place, "SessionStart", &json!({})), Value::Null);
+    answer(&place, "SessionEnd", &json!({"reason": "other"}));
+    let told = place.json("request --from boss --to w --timeout 60s anything");
+    assert_eq!(told["result"], "did it", "the agent goes on");
+    worker.interrupt();
+    assert_eq!(worker.end().code, 0);
+    let spawned = place.ok("list --type agent:spawned --format jsonl");
+    assert_eq!(spawned.lines().count(), 1, "{spawned}");
+
+    let mut served = place.start("mcp --agent w");
+    while place.json("agents w --format json")["status"] == "terminated" {}
+    place.ok("send --from boss --to w --id m-1 hello");
+    assert_eq!(
+        answer(&place, "UserPromptSubmit", &json!({})),
+        Value::Null,
+        "it is for the one that is at work"
+    );
+    served.terminate();
+    assert_eq!(served.code_of_its_own(), 0);
+    let told = answer(&place, "UserPromptSubmit", &json!({}));
+    assert!(told["additionalContext"].as_str().unwrap().contains("m-1"), "{told}");
+}
+
+/// Story: a hook was ended before it had written what it had taken, and the next one said that it had been read.
+#[test]
+fn what_an_earlier_hook_has_not_begun_to_write_is_shown_and_what_it_may_have_written_is_not() {
+    let place = Place::new().with("FACTLOG_AGENT", "worker-1");
+    for id in ["lost", "written", "fresh"] {
+        place.run_words(&["send", "--from", "a", "--to", "worker-1", "--id", id, id]).ok();
+    }
+    let said = |kind: &str, id: &str, more: Value| {
+        let mut data =
+            json!({"inboxId": "worker-1", "messageIds": [id], "agentId": "worker-1", "contextId": "s-1"});
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        place.run_words(&["append", "inbox-worker-1", &format!("inbox:{kind}"), &data.to_string()]).ok();
+    };
+    // As of a minute ago: their time is nearly over.
+    said("offered", "lost", json!({"visibilityMs": 1_000}));
+    said("offered", "written", json!({"visibilityMs": 1_000}));
+    said("started", "written", json!({}));
+    // Another hook of the session has just taken this one, and may be at it.
+    said("offered", "fresh", json!({"visibilityMs": 600_000}));
+    let told = answer(&place, "UserPromptSubmit", &json!({}));
+    let text = told["additionalContext"].as_str().unwrap();
+    assert!(text.contains("- message lost") && text.matches("- message").count() == 1, "{text}");
+    let state =
+        |id: &str| place.json(&format!("message {id} --format json"))["recipients"][0]["state"].clone();
+    assert_eq!([state("lost"), state("written"), state("fresh")], ["delivered", "delivered", "offered"]);
+    let begun = place.ok("list --type inbox:started --format jsonl");
+    assert!(
+        begun.lines().last().unwrap().contains("lost"),
+        "the writing is recorded before it begins: {begun}"
     );
 }

@@ -1,13 +1,15 @@
-//! What reaches an agent by its hooks: mail for it goes into its context, and a file that another agent has is kept from it.
+//! What reaches an agent by its hooks: mail for it goes into its context, and [`guard`] keeps files from it that other agents have.
 
+use std::collections::HashSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
-use factlog::{Error, EventLog, NewEvent, Result, Timestamp};
-use factlog_agents::Bus;
-use factlog_agents::bus::{Delivery, Lease, NAMESPACE_DEFAULT, Taker, VISIBILITY};
-use factlog_agents::vocabulary::{AgentSpawned, AgentTerminated};
+use factlog::{Error, EventLog, Filter, NewEvent, Position, Result, Timestamp};
+use factlog_agents::bus::{Delivery, State, Taker, VISIBILITY};
+use factlog_agents::vocabulary::{AgentSpawned, AgentTerminated, Payload};
+use factlog_agents::{Bus, stream_of};
 use serde_json::{Value, json};
+
+use super::guard;
 
 /// Characters that an agent takes from one hook.
 const CONTEXT_CHARACTERS_MAX: usize = 10_000;
@@ -15,11 +17,8 @@ const CONTEXT_CHARACTERS_MAX: usize = 10_000;
 const FRAME_CHARACTERS: usize = 400;
 /// Messages that are handed over at once.
 const MESSAGES_MAX: usize = 20;
-/// What marks the root of a project, for files that are named from there.
-const ROOT_MARKS: [&str; 3] = [".git", ".factlog.toml", ".jj"];
-/// Words in the names of tools that only look.
-const LOOKING: [&str; 8] = ["read", "grep", "glob", "list", "search", "view", "fetch", "ls"];
-
+/// A hook that took something so long ago is at it no more: it has ended after [`super::APPEND_MS`] at the latest.
+const HOOK_LIFE_MS: u64 = 15_000;
 /// The agent whose hook it is, and its session.
 pub(super) struct Reached {
     taker: Taker,
@@ -59,7 +58,7 @@ pub(super) async fn answer(log: &EventLog, event: &NewEvent) -> Result<()> {
         come_and_go(&bus, &reached, event.event_type.as_str()).await?;
     }
     if event.event_type == "hook:pre-tool-use" {
-        return guard(&bus, &reached, event, &data).await;
+        return guard::guard(&bus, &reached.taker, event, &data).await;
     }
     match context_hook(event.event_type.as_str()) {
         Some(hook) => hand_over(&bus, &reached, hook).await,
@@ -67,9 +66,15 @@ pub(super) async fn answer(log: &EventLog, event: &NewEvent) -> Result<()> {
     }
 }
 
-/// An agent that has a name can be found by others as long as its session runs.
+/// An agent that has a name can be found by others as long as its session runs; unless a run of it is at work anyway, as where
+/// the session is a part of `factlog agent run`, or has `factlog mcp` beside it.
 async fn come_and_go(bus: &Bus, reached: &Reached, event_type: &str) -> Result<()> {
     let Taker { agent_id, context_id } = &reached.taker;
+    if !matches!(event_type, "hook:session-start" | "hook:session-end")
+        || is_served(bus, &reached.taker).await?
+    {
+        return Ok(());
+    }
     let event: NewEvent = match event_type {
         "hook:session-start" => factlog::TypedEvent::into_event(
             AgentSpawned::new(agent_id.as_str())
@@ -77,15 +82,26 @@ async fn come_and_go(bus: &Bus, reached: &Reached, event_type: &str) -> Result<(
                 .methods(["*"])
                 .context_id(context_id.as_str()),
         )?,
-        "hook:session-end" => factlog::TypedEvent::into_event(
+        _ => factlog::TypedEvent::into_event(
             AgentTerminated::new(agent_id.as_str())
                 .reason("its session has ended")
                 .graceful(true)
                 .context_id(context_id.as_str()),
         )?,
-        _ => return Ok(()),
     };
     bus.log().append(event.with_source(agent_id)?).await.map(drop)
+}
+
+/// Whether another run of the agent is at work, one that says all the time that it is there: its mail is for that.
+async fn is_served(bus: &Bus, taker: &Taker) -> Result<bool> {
+    let now = Timestamp::now();
+    bus.directory(|directory, _| {
+        directory.agent(&taker.agent_id).is_some_and(|agent| {
+            let is_other = agent.context_id.as_ref() != Some(&taker.context_id);
+            is_other && agent.heartbeat_ms.is_some() && agent.is_live(now)
+        })
+    })
+    .await
 }
 
 /// Hands mail over, and says that it was read once it is written.
@@ -93,12 +109,15 @@ async fn hand_over(bus: &Bus, reached: &Reached, hook: &str) -> Result<()> {
     let (inbox, taker) = (reached.taker.agent_id.as_str(), &reached.taker);
     settle_unsaid(bus, inbox, taker).await?;
     let now = Timestamp::now();
-    let waiting = bus.peek(inbox).await?;
     let ids: Vec<String> = bus
         .inbox(inbox, |state| {
             state.available(taker, now).iter().map(|item| item.message_id.clone()).collect()
         })
         .await?;
+    if ids.is_empty() || is_served(bus, taker).await? {
+        return Ok(());
+    }
+    let waiting = bus.peek(inbox).await?;
     let mut characters = FRAME_CHARACTERS;
     let fits = ids.iter().filter_map(|id| waiting.iter().find(|delivery| delivery.item.message_id == *id));
     let count = fits
@@ -109,17 +128,14 @@ async fn hand_over(bus: &Bus, reached: &Reached, hook: &str) -> Result<()> {
         })
         .count();
     // One that is larger than all the room is handed over cut.
-    let count = count.max(usize::from(!ids.is_empty()));
-    if count == 0 {
-        return Ok(());
-    }
-    let taken = bus.take(inbox, taker, count, VISIBILITY).await?;
+    let taken = bus.take(inbox, taker, count.max(1), VISIBILITY).await?;
+    let taken = begin_with(bus, inbox, taker, taken).await?;
     if taken.is_empty() {
         return Ok(());
     }
     let text = context(inbox, &taken, ids.len().saturating_sub(taken.len()));
     let written = write(&json!({"hookSpecificOutput": {"hookEventName": hook, "additionalContext": text}}));
-    let ids: Vec<String> = taken.iter().map(|delivery| delivery.item.message_id.clone()).collect();
+    let ids = ids_of(&taken);
     if let Err(error) = written {
         bus.release(inbox, taker, &ids, "the hook's answer was not taken").await?;
         return Err(error);
@@ -127,15 +143,85 @@ async fn hand_over(bus: &Bus, reached: &Reached, hook: &str) -> Result<()> {
     bus.delivered(inbox, taker, &ids).await
 }
 
-/// What was offered to this session before, and nobody has said whether it was written: it is not shown again.
+fn ids_of(deliveries: &[Delivery]) -> Vec<String> {
+    deliveries.iter().map(|delivery| delivery.item.message_id.clone()).collect()
+}
+
+/// Says that the answer is written from now on, so that the next hook can tell what may have been written from what was not.
+/// What another hook of the session has taken meanwhile, because this one took so long, is left to that.
+async fn begin_with(bus: &Bus, inbox: &str, taker: &Taker, taken: Vec<Delivery>) -> Result<Vec<Delivery>> {
+    if taken.is_empty() {
+        return Ok(taken);
+    }
+    bus.begun(inbox, taker, &ids_of(&taken)).await?;
+    bus.inbox(inbox, |state| {
+        let place = |state: &State| match state {
+            State::Offered { at, .. } => Some(*at),
+            _ => None,
+        };
+        let is_still = |delivery: &Delivery| {
+            let now = state.item(&delivery.item.message_id).and_then(|item| place(&item.state));
+            now.is_some() && now == place(&delivery.item.state)
+        };
+        taken.into_iter().filter(is_still).collect()
+    })
+    .await
+}
+
+/// What an earlier hook of this session had taken, and has not said what became of it, once it can be at it no more: what it may
+/// have written is not shown again, and the rest is given back.
 async fn settle_unsaid(bus: &Bus, inbox: &str, taker: &Taker) -> Result<()> {
-    let unsaid: Vec<String> = bus
+    let now = Timestamp::now();
+    let unsaid: Vec<(String, Position)> = bus
         .inbox(inbox, |state| {
-            let items = state.items().into_iter();
-            items.filter(|item| item.is_offered_to(taker)).map(|item| item.message_id.clone()).collect()
+            let items = state.items().into_iter().filter(|item| item.is_offered_to(taker));
+            let left = items.filter_map(|item| match &item.state {
+                // It was taken for so long at a time.
+                State::Offered { until, at, .. } if *until <= now.plus_ms(left_after_ms()) => {
+                    Some((item.message_id.clone(), *at))
+                }
+                _ => None,
+            });
+            left.collect()
         })
         .await?;
-    if unsaid.is_empty() { Ok(()) } else { bus.delivered(inbox, taker, &unsaid).await }
+    if unsaid.is_empty() {
+        return Ok(());
+    }
+    let begun = begun_with(bus, inbox, taker, &unsaid).await?;
+    let ids = unsaid.into_iter().map(|(id, _)| id);
+    let (written, unwritten): (Vec<String>, Vec<String>) = ids.partition(|id| begun.contains(id));
+    if !unwritten.is_empty() {
+        bus.release(inbox, taker, &unwritten, "the hook that took it has ended before it wrote it").await?;
+    }
+    if written.is_empty() { Ok(()) } else { bus.delivered(inbox, taker, &written).await }
+}
+
+/// How much is left of the time of what was taken, once the hook that took it has ended, however it did.
+fn left_after_ms() -> u64 {
+    u64::try_from(VISIBILITY.as_millis()).unwrap_or(u64::MAX).saturating_sub(HOOK_LIFE_MS)
+}
+
+/// Those of them that this session has begun to write since they were taken.
+async fn begun_with(
+    bus: &Bus,
+    inbox: &str,
+    taker: &Taker,
+    unsaid: &[(String, Position)],
+) -> Result<HashSet<String>> {
+    let Some(first) = unsaid.iter().map(|(_, at)| *at).min() else { return Ok(HashSet::new()) };
+    let types = "inbox:started".parse().into_iter().collect();
+    let started = Filter { types, ..Filter::stream(stream_of("inbox", inbox)?) };
+    let mut begun = HashSet::new();
+    for event in bus.log().read(started).after(first).collect().await? {
+        let Some(Payload::InboxStarted(said)) = Payload::of(&event) else { continue };
+        if said.context_id.as_ref() != Some(&taker.context_id) {
+            continue;
+        }
+        let is_since = |id: &String| unsaid.iter().any(|(known, at)| known == id && *at < event.position);
+        begun.extend(said.message_ids.into_iter().filter(is_since));
+    }
+    Ok(begun)
 }
 
 fn line(delivery: &Delivery) -> String {
@@ -174,67 +260,7 @@ fn context(inbox: &str, taken: &[Delivery], more: usize) -> String {
     text + "When you are done with one: " + &how
 }
 
-/// Keeps an agent from changing a file that another has for itself.
-async fn guard(bus: &Bus, reached: &Reached, event: &NewEvent, data: &Value) -> Result<()> {
-    let tool = event.tags.iter().find_map(|tag| tag.strip_prefix("tool:")).unwrap_or_default().to_lowercase();
-    if LOOKING.iter().any(|word| tool.contains(word)) {
-        return Ok(());
-    }
-    let folder = data.get("cwd").and_then(Value::as_str).map(PathBuf::from);
-    for path in event.tags.iter().filter_map(|tag| tag.strip_prefix("file:")) {
-        for name in names_of(path, folder.as_deref()) {
-            let holders = bus.holders_of(NAMESPACE_DEFAULT, &name).await?;
-            if let Some(lease) = holders.iter().find(|lease| lease.agent_id != reached.taker.agent_id) {
-                return deny(path, lease);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn deny(path: &str, lease: &Lease) -> Result<()> {
-    let why = lease.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let reason = format!(
-        "{path} is leased by {} until {}{why}: it holds {}. Work on something else, or ask it.",
-        lease.agent_id,
-        lease.expires_at,
-        lease.resources.join(", ")
-    );
-    write(&json!({"hookSpecificOutput": {
-        "hookEventName": "PreToolUse",
-        "permissionDecision": "deny",
-        "permissionDecisionReason": reason,
-    }}))
-}
-
-/// A file as others may have named it: as the agent does, from the root of the project, and in full.
-fn names_of(path: &str, folder: Option<&Path>) -> Vec<String> {
-    let mut names = vec![path.to_owned()];
-    if let Some(folder) = folder {
-        let full = folder.join(path);
-        let root = folder.ancestors().find(|root| ROOT_MARKS.iter().any(|mark| root.join(mark).exists()));
-        if let Some(inside) = root.and_then(|root| full.strip_prefix(root).ok()) {
-            names.push(inside.to_string_lossy().into_owned());
-        }
-        names.push(full.to_string_lossy().into_owned());
-    }
-    names.dedup();
-    names.iter().map(|name| literal(name)).collect()
-}
-
-/// A name that means itself, where a pattern is read.
-fn literal(name: &str) -> String {
-    let mut literal = String::with_capacity(name.len());
-    for character in name.chars() {
-        if matches!(character, '*' | '?' | '\\') {
-            literal.push('\\');
-        }
-        literal.push(character);
-    }
-    literal
-}
-
-fn write(answer: &Value) -> Result<()> {
+pub(super) fn write(answer: &Value) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{answer}")
         .and_then(|()| out.flush())
