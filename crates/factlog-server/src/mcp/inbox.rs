@@ -210,6 +210,12 @@ async fn conclude(mail: &Mail, delivery: &Delivery, args: &Ack) -> Result<&'stat
     }
     // Words are never tried again by what they are: somebody has to say so.
     let why = args.error.clone().unwrap_or_default();
-    mail.me().record(InboxDead::new(inbox, vec![id.as_str()]).reason(why)).await?;
+    mail.me()
+        .record(
+            InboxDead::new(inbox, vec![id.as_str()])
+                .reason(why)
+                .context_id(mail.me().taker().context_id.as_str()),
+        )
+        .await?;
     Ok("dead")
 }
