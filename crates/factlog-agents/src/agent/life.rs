@@ -104,15 +104,35 @@ pub(super) async fn beat(me: &Me, tasks: usize) -> Result<()> {
     Ok(())
 }
 
-/// Whether others took this run for dead, as after a laptop's sleep.
-pub(super) async fn is_buried(me: &Me) -> Result<bool> {
-    let own = &me.taker().context_id;
-    me.bus()
-        .directory(|directory, _| {
-            let known = directory.agent(me.id());
-            known.is_some_and(|agent| agent.is_terminated && agent.context_id.as_ref() == Some(own))
-        })
-        .await
+/// How others see a run that is there.
+#[derive(Debug)]
+pub(super) enum Stands {
+    /// It is there.
+    There,
+    /// It was silent for so long that others took it for dead.
+    Buried,
+}
+
+/// Looks how others see this run.
+///
+/// # Errors
+/// `Conflict` once another run of the agent has registered.
+pub(super) async fn stands(me: &Me) -> Result<Stands> {
+    let own = Some(&me.taker().context_id);
+    let known = me.bus().directory(|directory, _| directory.agent(me.id()).cloned()).await?;
+    match known {
+        Some(agent) if agent.context_id.as_ref() == own => {
+            Ok(if agent.is_terminated { Stands::Buried } else { Stands::There })
+        }
+        // One that never says that it is there ends nobody.
+        Some(agent) if agent.heartbeat_ms.is_some() => Err(replaced(me.id(), agent.registered_at)),
+        _ => Ok(Stands::There),
+    }
+}
+
+fn replaced(id: &str, at: Timestamp) -> Error {
+    Error::conflict(format!("another run of the agent {id} has taken over at {at}, and this one has ended"))
+        .with_hint("give each its own name; this one has the name again once the other has ended and it is started again")
 }
 
 async fn look_after_others(me: &Me) -> Result<()> {

@@ -8,9 +8,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::Me;
-use super::lanes::Key;
+use super::lanes::{Key, key_of};
 use super::work::{Why, failed, given_back, handled};
 use crate::bus::Delivery;
+
+/// Why something is given back that was taken in its order.
+pub(super) const BEHIND: &str = "an earlier message of the same sender comes first";
 
 /// What is to be recorded of what an agent had in hand; there is never more of it than fits into one batch.
 pub(super) struct Outbox {
@@ -46,9 +49,9 @@ impl Outbox {
 
     /// Something has failed, and what was behind it must not come before it.
     pub(super) fn failed(&mut self, delivery: &Delivery, why: &Why, behind: Vec<Delivery>) -> Result<()> {
-        self.untold.insert(super::lanes::key_of(delivery));
+        self.untold.insert(key_of(delivery));
         self.failures.extend(failed(&self.me, delivery, why)?);
-        self.give_back(behind, "an earlier message of the same sender comes first")
+        self.give_back(behind, BEHIND)
     }
 
     /// Something was not begun with.
@@ -59,7 +62,7 @@ impl Outbox {
 
     /// Whether it is done with, and the log does not know yet.
     pub(super) fn has(&self, delivery: &Delivery) -> bool {
-        self.untold.contains(&super::lanes::key_of(delivery))
+        self.untold.contains(&key_of(delivery))
     }
 
     /// What is done with in an inbox, and the log does not know yet.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use factlog::{Error, ErrorKind, EventId, Filter, Result, Timestamp};
+use factlog::{ErrorKind, EventId, Filter, Result};
 use tokio::task::JoinHandle;
 
 use super::builder::AgentBuilder;
-use super::life::{self, Registration};
+use super::life::{self, Registration, Stands};
 use super::{Me, intake};
 use crate::bus::{State, Taker};
 use crate::stream_of;
@@ -87,7 +87,7 @@ impl Presence {
     /// # Errors
     /// `Conflict` once another run of the agent has registered: this one has ended by that.
     pub async fn check(&self) -> Result<()> {
-        stands(&self.me).await.map(drop)
+        life::stands(&self.me).await.map(drop)
     }
 
     /// Says that it has ended, unless another run has taken over: the agent is there then.
@@ -110,7 +110,7 @@ impl Drop for Presence {
 async fn beat(me: Me, registration: Registration, heartbeat: Duration) {
     loop {
         tokio::time::sleep(heartbeat).await;
-        let told = match stands(&me).await {
+        let told = match life::stands(&me).await {
             Ok(Stands::Buried) => registration.register(&me).await,
             Ok(Stands::There) => life::beat(&me, 0).await,
             Err(error) if error.kind() == ErrorKind::Conflict => {
@@ -122,32 +122,6 @@ async fn beat(me: Me, registration: Registration, heartbeat: Duration) {
             tracing::warn!(%error, agent = me.id(), "it was not said that the agent is there");
         }
     }
-}
-
-/// How others see a run that is there.
-#[derive(Debug)]
-enum Stands {
-    There,
-    /// It was silent for so long that others took it for dead.
-    Buried,
-}
-
-async fn stands(me: &Me) -> Result<Stands> {
-    let own = Some(&me.taker().context_id);
-    let known = me.bus().directory(|directory, _| directory.agent(me.id()).cloned()).await?;
-    match known {
-        Some(agent) if agent.context_id.as_ref() == own => {
-            Ok(if agent.is_terminated { Stands::Buried } else { Stands::There })
-        }
-        // One that never says that it is there ends nobody.
-        Some(agent) if agent.heartbeat_ms.is_some() => Err(replaced(me.id(), agent.registered_at)),
-        _ => Ok(Stands::There),
-    }
-}
-
-fn replaced(id: &str, at: Timestamp) -> Error {
-    Error::conflict(format!("another run of the agent {id} has taken over at {at}, and this one has ended"))
-        .with_hint("give each its own name; this one has the name again once the other has ended and it is started again")
 }
 
 /// The earlier runs of an agent that have said of themselves that they have ended. One that others took for dead may live.

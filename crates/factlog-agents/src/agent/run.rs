@@ -15,8 +15,8 @@ use super::builder::AgentBuilder;
 use super::handler::Handlers;
 use super::hearing::{listen, take_in};
 use super::lanes::{Key, Lanes, key_of};
-use super::life::{self, Registration};
-use super::outbox::Outbox;
+use super::life::{self, Registration, Stands};
+use super::outbox::{BEHIND, Outbox};
 use super::work::{Done, End, work};
 use super::{Me, Stop, intake};
 use crate::bus::{Delivery, Room, Taken};
@@ -262,7 +262,7 @@ impl Run {
                 continue;
             }
             if self.lanes.is_blocked(&delivery) {
-                self.outbox.give_back(vec![delivery], "an earlier message of the same sender comes first")?;
+                self.outbox.give_back(vec![delivery], BEHIND)?;
             } else if let Some(delivery) = self.lanes.begin(delivery) {
                 self.begin_with(delivery);
             }
@@ -349,7 +349,7 @@ impl Run {
             self.renew_at = now + self.visibility / 3;
         }
         if now >= self.beat_at {
-            if life::is_buried(&self.me).await? {
+            if matches!(life::stands(&self.me).await?, Stands::Buried) {
                 self.registration.register(&self.me).await?;
             }
             life::beat(&self.me, self.lanes.tasks()).await?;
