@@ -12,13 +12,12 @@ use factlog::{
 };
 use serde::Serialize;
 
-use self::durations::Durations;
 use crate::status::{TOLD_BY_MORE, implied, status_of};
 use crate::vocabulary::payload::each_field;
 use crate::vocabulary::read::{FieldValue, named};
 use crate::vocabulary::{AGENT_TOLD_BY_MORE, agent_of, type_named};
 
-pub use durations::DurationStatistics;
+pub use durations::{DurationStatistics, Durations};
 
 /// What data has that may say how long something took.
 const DURATION_TEXT: &str = "\"duration";

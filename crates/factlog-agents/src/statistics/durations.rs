@@ -11,7 +11,7 @@ const DIGITS: u32 = 11;
 
 /// Durations, counted.
 #[derive(Debug, Default)]
-pub(super) struct Durations {
+pub struct Durations {
     counts: BTreeMap<u64, u64>,
     is_coarse: bool,
     count: u64,
@@ -38,7 +38,8 @@ pub struct DurationStatistics {
 }
 
 impl Durations {
-    pub(super) fn add(&mut self, duration_ms: u64) {
+    /// Counts one more.
+    pub fn add(&mut self, duration_ms: u64) {
         self.count += 1;
         self.sum += u128::from(duration_ms);
         self.max = self.max.max(duration_ms);
@@ -52,7 +53,8 @@ impl Durations {
         }
     }
 
-    pub(super) fn statistics(&self) -> DurationStatistics {
+    /// What they come to so far.
+    pub fn statistics(&self) -> DurationStatistics {
         let is_any = self.count > 0;
         DurationStatistics {
             count: self.count,
