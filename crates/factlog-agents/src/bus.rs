@@ -4,7 +4,6 @@
 //! process, or the same one after a crash, knows the same. Something is true once it is stored, for everyone at once.
 
 mod address;
-mod condition;
 mod directory;
 pub mod glob;
 mod held;
@@ -34,7 +33,6 @@ use factlog::EventLog;
 use tokio::sync::Mutex;
 
 pub use self::address::{Address, To};
-pub use self::condition::Condition;
 pub use self::coordination::{CoordinationPlan, CoordinationStep};
 pub use self::directory::{Directory, Registered};
 pub use self::inbox::{DeadLetter, Finished, Inbox, Taker};

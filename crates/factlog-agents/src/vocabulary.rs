@@ -33,7 +33,7 @@ use schemars::Schema;
 pub use agent::*;
 pub(crate) use agent_of::TOLD_BY_MORE as AGENT_TOLD_BY_MORE;
 pub use agent_of::agent_of;
-pub use alias::type_patterns;
+pub use alias::{pattern, type_patterns};
 pub use coordination::*;
 pub use deployment::*;
 pub use inbox::*;

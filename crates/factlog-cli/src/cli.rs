@@ -9,6 +9,7 @@ mod keep;
 mod lease;
 mod look;
 mod memory;
+mod query;
 mod record;
 mod retain;
 mod server;
@@ -37,6 +38,7 @@ pub(crate) use look::{
     ExportArgs, FollowArgs, Layout, ListArgs, ReplayArgs, ShowArgs, SliceArgs, StatsArgs, StreamsArgs,
 };
 pub(crate) use memory::{MemoryAction, MemoryArgs};
+pub(crate) use query::QueryArgs;
 pub(crate) use record::{AppendArgs, ImportArgs, ImportFrom, ImportHow, WatchArgs, WatchWhat};
 pub(crate) use retain::{ArchiveAction, ArchiveArgs, RetentionAction, RetentionArgs, RetentionRuleArgs};
 pub(crate) use server::{HealthArgs, MigrateAction, MigrateArgs, RecordArgs};
@@ -67,6 +69,7 @@ Look:
   stats        Count events by type, stream, day ...
   follow       Wait for events and show them as they come
   replay       Go through events in order, at a pace if you like
+  query        Find what follows what: failed followed by queued within 5m
   export       Write events out, to import elsewhere
   types        The vocabulary: types of events, their fields and other names
 
@@ -171,6 +174,7 @@ pub(crate) enum Command {
     Stats(StatsArgs),
     Follow(FollowArgs),
     Replay(ReplayArgs),
+    Query(QueryArgs),
     Export(ExportArgs),
     Snapshot(SnapshotArgs),
     Types(TypesArgs),

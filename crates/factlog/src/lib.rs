@@ -35,6 +35,8 @@ mod event_id;
 mod json;
 mod event;
 mod event_key;
+mod expression;
+mod pattern;
 mod batch;
 mod text_search;
 mod type_pattern;
@@ -79,6 +81,7 @@ pub use error::{Error, ErrorKind, ErrorWire, Invalid, Result};
 pub use event::{Event, EventLine, NewEvent, Priority};
 pub use event_id::EventId;
 pub use event_key::EventKey;
+pub use expression::{Expression, Scope};
 pub use file_name::{FILE_NAME_BYTES_MAX, file_name};
 pub use filter::{FILE_TAG, Filter, TOOL_TAG, TimeRange};
 pub use following::Following;
@@ -87,6 +90,11 @@ pub use json::Json;
 pub use log::EventLog;
 pub use memory::MemoryStore;
 pub use moment::Moment;
+pub use pattern::{
+    LATE, LENGTH_MAX, Lateness, Match, MatchedStep, Matcher, Matching, Order, PATTERN_BYTES_MAX,
+    PATTERN_DEPTH_MAX, PATTERN_STEPS_MAX, PATTERN_WAYS_MAX, Pattern, STARTS_MAX, TAKEN_IN_LATER, TIMES_MAX,
+    Watching, length_of_time,
+};
 pub use position::{Position, Version};
 pub use projection::{At, Projected, Projection, ProjectionGroup};
 pub use read::{Cursor, Page, Read};

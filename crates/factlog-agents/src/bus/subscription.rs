@@ -9,13 +9,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use factlog::{Error, Event, Filter, Position, Result, Timestamp};
+use factlog::{Error, Event, Expression, Filter, Position, Result, Timestamp};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::run::Run;
-use super::{Bus, Condition};
+use super::Bus;
 
 pub(super) use self::turns::Turns;
 
@@ -42,7 +42,7 @@ enum Begin {
 pub struct Subscribing {
     bus: Bus,
     filter: Filter,
-    condition: Option<Condition>,
+    condition: Option<Expression>,
     begin: Begin,
     priority: i32,
     name: Option<String>,
@@ -135,7 +135,7 @@ impl Subscribing {
     /// # Errors
     /// `Invalid` for a condition that cannot be read.
     pub fn condition(mut self, condition: &str) -> Result<Self> {
-        self.condition = Some(Condition::compile(condition)?);
+        self.condition = Some(Expression::compile(condition)?);
         Ok(self)
     }
 

@@ -1,6 +1,6 @@
 //! Other names of types: the spellings of the origins, words that mean several types, and words with a condition.
 
-use factlog::TypePattern;
+use factlog::{Pattern, Result, TypePattern};
 
 use super::{TYPES, type_named};
 
@@ -79,6 +79,23 @@ pub fn type_patterns(name: &str) -> Vec<String> {
         patterns.append(&mut others);
     }
     patterns
+}
+
+/// Reads a pattern in which a type stands for all names that it was recorded under.
+///
+/// ```
+/// use factlog_agents::vocabulary::pattern;
+/// let pattern = pattern("SessionFailed followed by SessionQueued within 5m")?;
+/// assert!(pattern.filter().types.iter().any(|name| name.as_str() == "session:queued"));
+/// # Ok::<(), factlog::Error>(())
+/// ```
+///
+/// # Errors
+/// `Invalid`, saying where it is wrong.
+pub fn pattern(text: &str) -> Result<Pattern> {
+    Pattern::parse(text, |name| {
+        type_patterns(name.as_str()).iter().filter_map(|name| name.parse().ok()).collect()
+    })
 }
 
 /// All names of the type that a name stands for.

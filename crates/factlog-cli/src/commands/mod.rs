@@ -30,6 +30,7 @@ mod mcp;
 mod memory;
 mod migrate;
 mod projections;
+mod query;
 mod record;
 mod redact;
 mod replay;
@@ -129,6 +130,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Stats(args) => stats::run(&context, &args).await,
         Command::Follow(args) => follow::run(&context, &args).await,
         Command::Replay(args) => replay::run(&context, &args).await,
+        Command::Query(args) => query::run(&context, &args).await,
         Command::Export(args) => export::run(&context, &args).await,
         Command::Snapshot(args) => snapshot::run(&context, args).await,
         Command::Check(args) => check::check(&context, &args).await,

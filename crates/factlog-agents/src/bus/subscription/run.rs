@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use factlog::{Error, Event, EventId, Following, Position, Result, Timestamp, TypedEvent};
+use factlog::{Error, Event, EventId, Expression, Following, Position, Result, Timestamp, TypedEvent};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::turns::Turn;
 use super::{Handler, Subscribing, SubscriptionStatistics};
-use crate::bus::{Bus, Condition, shortened};
+use crate::bus::{Bus, shortened};
 use crate::vocabulary::SubscriptionParked;
 
 /// The longest pause before an event is handed out again.
@@ -20,7 +20,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 pub(super) struct Run {
     bus: Bus,
     handler: Handler,
-    condition: Option<Condition>,
+    condition: Option<Expression>,
     name: Option<String>,
     attempts_max: u32,
     pause: Duration,
