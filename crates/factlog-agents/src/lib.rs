@@ -8,6 +8,7 @@ pub mod bus;
 mod change;
 mod configuration;
 mod fleet;
+pub mod policy;
 mod prices;
 pub mod projections;
 mod record;
