@@ -6,7 +6,7 @@
 mod address;
 mod directory;
 pub mod glob;
-mod held;
+pub(crate) mod held;
 mod inbox;
 mod item;
 mod message;

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod bus;
 mod change;
 mod configuration;
+pub mod decider;
 mod fleet;
 pub mod policy;
 mod prices;

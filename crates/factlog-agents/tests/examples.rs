@@ -17,6 +17,7 @@ examples! {
     task_board at "../examples/task_board.rs",
     agent_events at "../examples/agent_events.rs",
     aggregate at "../examples/aggregate.rs",
+    task_service at "../examples/task_service/main.rs",
 }
 
 #[path = "../../factlog-stores/tests/postgres/mod.rs"]

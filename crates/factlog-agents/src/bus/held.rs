@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::remembered::{Bookmark, Remembered};
 
 /// How often a decision is taken again because others were faster.
-pub(super) const DECIDE_TRIES_MAX: u32 = 32;
+pub(crate) const DECIDE_TRIES_MAX: u32 = 32;
 /// The longest pause before it is taken again.
 const DECIDE_PAUSE_MAX: Duration = Duration::from_millis(50);
 /// States that one handle keeps in memory; when there are more, those that nobody uses are read again.
@@ -176,7 +176,7 @@ fn others_are_faster(stream: &StreamName) -> Error {
 }
 
 /// A pause that grows, and differs from one to the next, so that those who wait do not wake together.
-pub(super) fn pause(attempt: u32) -> Duration {
+pub(crate) fn pause(attempt: u32) -> Duration {
     let most = Duration::from_millis(1 << attempt.min(6)).min(DECIDE_PAUSE_MAX);
     most.mul_f64(fastrand::f64())
 }
