@@ -5,17 +5,23 @@
 
 pub mod agent;
 pub mod bus;
+pub mod case;
 mod change;
 mod configuration;
 pub mod decider;
 mod fleet;
 pub mod policy;
+pub mod drawing;
+pub mod flow;
+pub mod frequent;
+pub mod graph;
 mod prices;
 pub mod projections;
 mod record;
 pub mod recorder;
 pub mod statistics;
 pub mod status;
+pub mod trace;
 pub mod vocabulary;
 
 pub use agent::{Agent, Me};

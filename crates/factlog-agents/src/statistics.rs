@@ -390,7 +390,7 @@ fn is_one_of(name: &str, types: &[&str]) -> bool {
 }
 
 /// How long something took, in milliseconds, where the top of the data says it.
-fn duration_of(event: &Event) -> Option<u64> {
+pub(crate) fn duration_of(event: &Event) -> Option<u64> {
     let (mut now, mut once) = (None, None);
     each_field(event.data.as_str(), |key, raw| {
         if named(key, "duration_ms", &[]).is_some() {
