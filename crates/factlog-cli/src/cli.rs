@@ -5,6 +5,7 @@ mod acting;
 mod capture;
 mod coordinate;
 mod domain;
+mod find;
 mod keep;
 mod lease;
 mod look;
@@ -30,6 +31,7 @@ pub(crate) use domain::{
     AgentsArgs, AtArgs, BlameArgs, DeploymentsArgs, DiffArgs, FleetArgs, MemoriesArgs, ProjectionsAction,
     ProjectionsArgs, SessionsArgs, SwarmsArgs, TasksArgs, TypesAction, TypesArgs, WorktreesArgs,
 };
+pub(crate) use find::{CaseArgs, Find, FlowArgs, GraphArgs, PatternsArgs, Picture, TraceArgs, TraceAs};
 pub(crate) use keep::{
     CheckArgs, CompletionsArgs, ConfigAction, ConfigArgs, CopyArgs, SnapshotAction, SnapshotArgs, VerifyArgs,
 };
@@ -86,6 +88,12 @@ Understand:
   diff         What differs between two moments
   blame        Which event changed a field
   projections  The states folded from the log: list, show, rebuild
+
+Find:
+  flow         The process in the log: what follows what, where it waits, what is done again
+  graph        Who has to do with what: agents, tasks, sessions, files ...
+  patterns     What comes again and again, and what comes before failures
+  trace        What caused what, with durations; OpenTelemetry spans
 
 Talk:
   send         Send a message to an agent, or to many
@@ -187,6 +195,8 @@ pub(crate) enum Command {
     Coordinations(CoordinationsArgs),
     Worktrees(WorktreesArgs),
     Deployments(DeploymentsArgs),
+    #[command(flatten)]
+    Find(Find),
     #[command(flatten)]
     Talk(Talk),
     Diff(DiffArgs),

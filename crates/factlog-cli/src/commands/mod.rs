@@ -17,8 +17,11 @@ mod diff;
 mod doctor;
 mod entities;
 mod export;
+mod finding;
 mod fleet;
+mod flow;
 mod follow;
+mod graph;
 mod health;
 pub(crate) mod hook;
 mod hooks;
@@ -29,6 +32,7 @@ mod list;
 mod mcp;
 mod memory;
 mod migrate;
+mod patterns;
 mod projections;
 mod query;
 mod record;
@@ -42,6 +46,7 @@ mod snapshot;
 mod stats;
 mod streams;
 mod swarm;
+mod trace;
 mod types;
 mod verify;
 mod watch;
@@ -50,7 +55,7 @@ use clap::CommandFactory;
 use factlog::{Error, EventLog, Result};
 use factlog_stores::Open;
 
-use crate::cli::{Cli, Command, Talk};
+use crate::cli::{Cli, Command, Find, Talk};
 use crate::failure::Outcome;
 use crate::filter_args::Selection;
 use crate::output::{Format, note};
@@ -152,6 +157,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Coordinations(args) => entities::coordinations(&context, &args).await,
         Command::Worktrees(args) => entities::worktrees(&context, &args).await,
         Command::Deployments(args) => entities::deployments(&context, &args).await,
+        Command::Find(find) => find_out(&context, find).await,
         Command::Talk(talk) => talk_with(&context, talk).await,
         Command::Diff(args) => diff::run(&context, &args).await,
         Command::Blame(args) => blame::run(&context, &args).await,
@@ -178,6 +184,16 @@ fn context(cli: &Cli) -> Outcome<Context> {
     let flags = Flags { store: cli.store.as_deref(), format: cli.format, preset: cli.preset.as_deref() };
     let settings = Settings::load(&flags, &world)?;
     Ok(Context { asked: cli.format, preferred: settings.format()?, settings })
+}
+
+/// Runs what finds out how things hang together.
+async fn find_out(context: &Context, find: Find) -> Outcome {
+    match find {
+        Find::Flow(args) => flow::run(context, &args).await,
+        Find::Graph(args) => graph::run(context, &args).await,
+        Find::Patterns(args) => patterns::run(context, &args).await,
+        Find::Trace(args) => trace::run(context, &args).await,
+    }
 }
 
 /// Runs what agents talk with.

@@ -78,7 +78,7 @@ struct Source {
     id: Option<String>,
 }
 
-async fn find(log: &EventLog, text: &str) -> Outcome<Option<Arc<Event>>> {
+pub(super) async fn find(log: &EventLog, text: &str) -> Outcome<Option<Arc<Event>>> {
     if let Ok(position) = text.parse() {
         return Ok(log.event_at(Position(position)).await?);
     }

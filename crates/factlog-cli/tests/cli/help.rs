@@ -44,6 +44,12 @@ fn the_first_page_shows_the_commands_by_task() {
       blame        Which event changed a field
       projections  The states folded from the log: list, show, rebuild
 
+    Find:
+      flow         The process in the log: what follows what, where it waits, what is done again
+      graph        Who has to do with what: agents, tasks, sessions, files ...
+      patterns     What comes again and again, and what comes before failures
+      trace        What caused what, with durations; OpenTelemetry spans
+
     Talk:
       send         Send a message to an agent, or to many
       broadcast    Tell something to all agents, or to those of a kind

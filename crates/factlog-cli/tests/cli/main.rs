@@ -15,6 +15,7 @@ mod domain;
 mod failing;
 mod filters;
 mod finding;
+mod finding_out;
 mod follow;
 mod formats;
 mod help;
