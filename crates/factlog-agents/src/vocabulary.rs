@@ -13,6 +13,7 @@ mod session;
 mod worktree;
 mod message;
 mod subscription;
+mod policy;
 mod inbox;
 mod lease;
 mod coordination;
@@ -42,6 +43,7 @@ pub use memory::*;
 pub use message::*;
 pub use page::{RECORDED, page};
 pub use payload::{EventPayload, Origin, stream_of};
+pub use policy::*;
 pub use read::{FieldValue, IntoField};
 pub use session::*;
 pub use strict::{camel, check};
@@ -188,6 +190,7 @@ types! {
     InboxQueued, InboxOffered, InboxStarted, InboxRenewed, InboxDelivered, InboxAcked, InboxNacked, InboxReleased, InboxExpired,
     InboxDead, InboxReplayed,
     LeaseAcquired, LeaseRenewed, LeaseReleased, LeaseExpired, SubscriptionParked,
+    PolicyScheduled, PolicyFired, PolicyFailed, PolicyParked, PolicyResumed,
     CoordinationRequest, CoordinationAccepted, CoordinationRejected, CoordinationUpdate, CoordinationComplete,
     DeploymentStarted, DeploymentCompleted, DeploymentFailed,
     SystemEvent, SystemCustom, SystemAlert, SystemError, SystemWarning, SystemInfo,

@@ -79,6 +79,11 @@ pub struct CommandError {
 }
 
 impl Command {
+    /// The program.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
     /// A program and its arguments.
     ///
     /// # Errors

@@ -104,6 +104,11 @@ impl Webhook {
         })
     }
 
+    /// The host that it is told to.
+    pub fn host(&self) -> &str {
+        self.url.host().unwrap_or_default()
+    }
+
     /// Sends with POST, PUT or PATCH.
     pub fn method(mut self, method: &str) -> Result<Self> {
         self.method = match method.to_ascii_uppercase().as_str() {
