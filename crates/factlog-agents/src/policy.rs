@@ -67,6 +67,11 @@ pub trait Policy: Send + Sync + 'static {
         Ok(Some(Duration::ZERO))
     }
 
+    /// Whether it does nothing but append events and send messages: then more of it is done at once.
+    fn acts_in_log_only(&self) -> bool {
+        false
+    }
+
     /// Says to the firing what is to be done. It is asked again when it is tried again.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod keep;
 mod lease;
 mod look;
 mod memory;
+mod policy;
 mod query;
 mod record;
 mod retain;
@@ -40,6 +41,7 @@ pub(crate) use look::{
     ExportArgs, FollowArgs, Layout, ListArgs, ReplayArgs, ShowArgs, SliceArgs, StatsArgs, StreamsArgs,
 };
 pub(crate) use memory::{MemoryAction, MemoryArgs};
+pub(crate) use policy::{PolicyAction, PolicyArgs, WhichArgs};
 pub(crate) use query::QueryArgs;
 pub(crate) use record::{AppendArgs, ImportArgs, ImportFrom, ImportHow, WatchArgs, WatchWhat};
 pub(crate) use retain::{ArchiveAction, ArchiveArgs, RetentionAction, RetentionArgs, RetentionRuleArgs};
@@ -71,7 +73,6 @@ Look:
   stats        Count events by type, stream, day ...
   follow       Wait for events and show them as they come
   replay       Go through events in order, at a pace if you like
-  query        Find what follows what: failed followed by queued within 5m
   export       Write events out, to import elsewhere
   types        The vocabulary: types of events, their fields and other names
 
@@ -90,10 +91,14 @@ Understand:
   projections  The states folded from the log: list, show, rebuild
 
 Find:
+  query        What follows what: failed followed by queued within 5m
   flow         The process in the log: what follows what, where it waits, what is done again
   graph        Who has to do with what: agents, tasks, sessions, files ...
   patterns     What comes again and again, and what comes before failures
   trace        What caused what, with durations; OpenTelemetry spans
+
+React:
+  policy       Do something whenever something happens; test it on the past
 
 Talk:
   send         Send a message to an agent, or to many
@@ -182,7 +187,6 @@ pub(crate) enum Command {
     Stats(StatsArgs),
     Follow(FollowArgs),
     Replay(ReplayArgs),
-    Query(QueryArgs),
     Export(ExportArgs),
     Snapshot(SnapshotArgs),
     Types(TypesArgs),
@@ -199,6 +203,7 @@ pub(crate) enum Command {
     Find(Find),
     #[command(flatten)]
     Talk(Talk),
+    Policy(PolicyArgs),
     Diff(DiffArgs),
     Blame(BlameArgs),
     Projections(ProjectionsArgs),

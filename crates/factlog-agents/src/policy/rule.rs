@@ -273,6 +273,10 @@ impl Policy for Rule {
         }
     }
 
+    fn acts_in_log_only(&self) -> bool {
+        self.deeds.iter().all(Deed::is_in_log)
+    }
+
     async fn act(&self, firing: &mut Firing) -> Result<()> {
         let scope = firing.scope();
         for deed in &self.deeds {

@@ -21,11 +21,14 @@ use crate::{Bus, stream_of};
 
 /// What stands before a policy's name in the key of its place.
 pub(super) const PLACES: &str = "policy/";
-/// Firings of one policy that are at work at once.
+/// Firings of one policy that are at work at once, where they do more than write into the log, and where they do not.
 const WORKING_MAX: usize = 8;
+const WRITING_MAX: usize = 64;
 /// A place that has moved is saved after this long.
-const SAVE_PAUSE: Duration = Duration::from_secs(1);
-/// The place is looked at for another runner no more often than this while firings go on.
+const SAVE_PAUSE: Duration = Duration::from_millis(250);
+/// Matches that are looked at before a place is saved sooner.
+const SAVE_MATCHES: u64 = 100;
+/// The category of what policies tell of themselves.
 const CATEGORY: &str = "policy";
 
 /// Where a policy has stopped, beside the position that it goes on from.
@@ -50,6 +53,8 @@ pub(super) struct Runner {
     own: Following,
     working: JoinSet<(EventId, Result<(), Failed>)>,
     at_work: HashSet<EventId>,
+    /// Matches that were looked at since the place was saved.
+    unsaved: u64,
 }
 
 impl Runner {
@@ -84,6 +89,7 @@ impl Runner {
             own,
             working: JoinSet::new(),
             at_work: HashSet::new(),
+            unsaved: 0,
         };
         // Whoever ran it before notices that it is ours now, and whoever goes on after a crash begins here.
         runner.save(saved).await?;
@@ -105,6 +111,10 @@ impl Runner {
                     looked?;
                     while let Some(found) = self.watching.found() {
                         self.take(&found).await?;
+                        self.unsaved += 1;
+                    }
+                    if self.unsaved >= SAVE_MATCHES {
+                        self.save_if_moved().await?;
                     }
                 }
                 Some(done) = self.working.join_next() => self.finished(done).await?,
@@ -148,7 +158,8 @@ impl Runner {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        if self.place.state.pending.contains_key(&firing.id()) || self.is_passed_over(&firing) {
+        let is_pending = self.place.state.pending.contains_key(&firing.id());
+        if is_pending || self.is_passed_over(&firing) || self.is_known(&firing).await? {
             return Ok(());
         }
         let delay = match self.policy.plan(&firing).await {
@@ -159,9 +170,6 @@ impl Runner {
             }
             Err(error) => return self.give_up(&firing, &error.to_string()).await,
         };
-        if self.is_known(&firing).await? {
-            return Ok(());
-        }
         if firing.depth() > self.settings.depth_max {
             let why = format!("{} policies have led to one another", firing.depth() - 1);
             return self.park(&firing, &why).await;
@@ -259,11 +267,14 @@ impl Runner {
             }
         }
         due.sort_by_key(|(_, pending)| pending.due_at);
-        if !due.is_empty() && self.at_work.len() < WORKING_MAX {
+        let in_log_only = self.policy.acts_in_log_only();
+        let most = if in_log_only { WRITING_MAX } else { WORKING_MAX };
+        // What stands in the log twice is there once; a webhook is not.
+        if !in_log_only && !due.is_empty() && self.at_work.len() < most {
             self.check_ours().await?;
         }
         for (id, pending) in due {
-            if self.at_work.len() >= WORKING_MAX {
+            if self.at_work.len() >= most {
                 // One that ends makes room.
                 return Ok(None);
             }
@@ -298,7 +309,11 @@ impl Runner {
         if let (Err(failed), Some(pending)) = (&done, self.place.state.pending.get(&id).cloned()) {
             self.failed(&pending, failed).await?;
         }
-        self.catch_up().await
+        // One commit may tell of many: they are all taken in by the first that is done.
+        if self.place.state.pending.contains_key(&id) {
+            self.catch_up().await?;
+        }
+        Ok(())
     }
 
     async fn failed_at_work(&mut self, why: &str) -> Result<()> {
@@ -353,6 +368,7 @@ impl Runner {
     }
 
     async fn save_if_moved(&mut self) -> Result<()> {
+        self.unsaved = 0;
         let position = self.watching.needs_after();
         if position == self.saved {
             return Ok(());

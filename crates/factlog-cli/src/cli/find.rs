@@ -1,12 +1,14 @@
-//! The words of finding out: flow, graph, patterns, trace.
+//! The words of finding out: query, flow, graph, patterns, trace.
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::QueryArgs;
 use crate::filter_args::FilterArgs;
 
 /// What finds out how things hang together.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Find {
+    Query(Box<QueryArgs>),
     Flow(FlowArgs),
     Graph(GraphArgs),
     Patterns(PatternsArgs),

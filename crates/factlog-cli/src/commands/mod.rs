@@ -34,6 +34,7 @@ mod memory;
 mod migrate;
 mod patterns;
 mod projections;
+mod policy;
 mod query;
 mod record;
 mod redact;
@@ -135,7 +136,6 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Stats(args) => stats::run(&context, &args).await,
         Command::Follow(args) => follow::run(&context, &args).await,
         Command::Replay(args) => replay::run(&context, &args).await,
-        Command::Query(args) => query::run(&context, &args).await,
         Command::Export(args) => export::run(&context, &args).await,
         Command::Snapshot(args) => snapshot::run(&context, args).await,
         Command::Check(args) => check::check(&context, &args).await,
@@ -159,6 +159,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Deployments(args) => entities::deployments(&context, &args).await,
         Command::Find(find) => find_out(&context, find).await,
         Command::Talk(talk) => talk_with(&context, talk).await,
+        Command::Policy(args) => policy::run(&context, &args).await,
         Command::Diff(args) => diff::run(&context, &args).await,
         Command::Blame(args) => blame::run(&context, &args).await,
         Command::Projections(args) => projections::run(&context, &args).await,
@@ -189,6 +190,7 @@ fn context(cli: &Cli) -> Outcome<Context> {
 /// Runs what finds out how things hang together.
 async fn find_out(context: &Context, find: Find) -> Outcome {
     match find {
+        Find::Query(args) => query::run(context, &args).await,
         Find::Flow(args) => flow::run(context, &args).await,
         Find::Graph(args) => graph::run(context, &args).await,
         Find::Patterns(args) => patterns::run(context, &args).await,

@@ -21,6 +21,7 @@ pub(crate) struct Column {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,
+    Whole,
     Status,
     Number,
     Time,
@@ -32,6 +33,11 @@ enum Kind {
 impl Column {
     pub(crate) const fn text(heading: &'static str, field: &'static str) -> Self {
         Self { heading, field, kind: Kind::Text }
+    }
+
+    /// Text that is not cut.
+    pub(crate) const fn whole(heading: &'static str, field: &'static str) -> Self {
+        Self { heading, field, kind: Kind::Whole }
     }
 
     pub(crate) const fn number(heading: &'static str, field: &'static str) -> Self {
@@ -69,11 +75,17 @@ impl Column {
         let Some(value) = value.filter(|value| !value.is_null()) else { return String::new() };
         match (self.kind, value) {
             // A spreadsheet gets what there is, and words it itself.
-            (Kind::Text | Kind::Status | Kind::Number | Kind::Time | Kind::Span | Kind::Money, value)
-                if format == Format::Csv =>
-            {
-                cell(value, format)
-            }
+            (
+                Kind::Text
+                | Kind::Whole
+                | Kind::Status
+                | Kind::Number
+                | Kind::Time
+                | Kind::Span
+                | Kind::Money,
+                value,
+            ) if format == Format::Csv => cell(value, format),
+            (Kind::Whole, Value::String(text)) => plain(text),
             (Kind::Time, Value::String(time)) if time.len() > 19 => time[..19].replace('T', " "),
             (Kind::Span, value) => value.as_u64().map(span).unwrap_or_default(),
             (Kind::Money, value) => value.as_f64().map(|cost| format!("${cost:.2}")).unwrap_or_default(),
@@ -94,11 +106,15 @@ pub(crate) fn cell(value: &Value, format: Format) -> String {
     if format == Format::Csv {
         return text;
     }
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let plain = plain(&text);
     match plain.char_indices().nth(CELL_COLUMNS_MAX) {
         None => plain,
         Some((end, _)) => format!("{}…", &plain[..end]),
     }
+}
+
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Milliseconds as people say them: `340ms`, `12s`, `4m 10s`, `3h 12m`, `2d 4h`.

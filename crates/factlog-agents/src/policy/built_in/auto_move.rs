@@ -57,6 +57,10 @@ impl Policy for AutoMove {
         Ok(is_waiting.then_some(Duration::ZERO))
     }
 
+    fn acts_in_log_only(&self) -> bool {
+        true
+    }
+
     async fn act(&self, firing: &mut Firing) -> Result<()> {
         let Some(Payload::TaskStatusChanged(changed)) = Payload::of(firing.event()) else { return Ok(()) };
         let mut moved =

@@ -108,6 +108,10 @@ impl Policy for BudgetAlert {
         Ok(self.over(firing).await?.map(|_| Duration::ZERO))
     }
 
+    fn acts_in_log_only(&self) -> bool {
+        true
+    }
+
     async fn act(&self, firing: &mut Firing) -> Result<()> {
         let at = Moment::Position(firing.position());
         let sessions = firing.log().at::<Sessions>(at).partial().await?;

@@ -161,6 +161,10 @@ impl Policy for ConflictAlert {
         Ok((!self.conflicts(firing).await?.is_empty()).then_some(Duration::ZERO))
     }
 
+    fn acts_in_log_only(&self) -> bool {
+        true
+    }
+
     async fn act(&self, firing: &mut Firing) -> Result<()> {
         for (file, other) in self.conflicts(firing).await? {
             let session = firing.event().session_id.as_ref().map(ToString::to_string).unwrap_or_default();

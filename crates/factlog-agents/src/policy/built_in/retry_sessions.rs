@@ -58,6 +58,10 @@ impl Policy for RetrySessions {
         Ok((retries < self.max).then(|| self.backoff.saturating_mul(1 << doublings)))
     }
 
+    fn acts_in_log_only(&self) -> bool {
+        true
+    }
+
     async fn act(&self, firing: &mut Firing) -> Result<()> {
         let retries = retries_of(firing).await?;
         firing.append(queued(firing.event(), retries + 1)?)

@@ -57,6 +57,10 @@ impl Policy for StuckAlert {
         self.settings.clone()
     }
 
+    fn acts_in_log_only(&self) -> bool {
+        true
+    }
+
     async fn act(&self, firing: &mut Firing) -> Result<()> {
         let event = firing.event();
         let agent = agent_of(event).unwrap_or_else(|| firing.key().unwrap_or_default().to_owned());

@@ -157,6 +157,11 @@ impl Deed {
         deed.map_err(|error| error.context(kind))
     }
 
+    /// Whether nothing but the log is touched by it.
+    pub(super) fn is_in_log(&self) -> bool {
+        matches!(self, Self::Append(_) | Self::Message(_))
+    }
+
     /// What is to be done about a firing.
     pub(super) fn act(&self, firing: &Firing, scope: &Scope) -> Result<Act> {
         match self {
