@@ -29,12 +29,14 @@
 mod behind;
 mod compare;
 mod kept;
+mod replayed;
 mod values;
 
 use factlog::{Count, Error, EventLog, Filter, Position, Result};
 use serde::Serialize;
 
 pub use compare::{Compared, DIFFERENCES_KEPT_MAX, Difference, Kind, Verdict, verify};
+pub use replayed::{Replayed, Replaying};
 
 use compare::first_difference;
 

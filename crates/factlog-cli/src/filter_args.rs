@@ -120,6 +120,11 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    /// Whether nothing is left out.
+    pub(crate) fn is_all(&self) -> bool {
+        self.filter.is_all() && self.after == Position::START && self.before.is_none()
+    }
+
     /// A reading of what is selected, oldest first.
     pub(crate) fn read(&self, log: &EventLog) -> Reading {
         let reading = log.read(self.filter.clone()).after(self.after);

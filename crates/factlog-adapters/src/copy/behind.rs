@@ -107,13 +107,13 @@ pub(super) async fn copy(copying: &mut Copying<'_>, after: Position) -> Result<(
 }
 
 /// An event as it goes behind others, and where it comes from.
-struct Moved {
+pub(super) struct Moved {
     position: Position,
     fact: NewEvent,
 }
 
 impl Moved {
-    fn of(event: &Event, log: &str) -> Result<Self> {
+    pub(super) fn of(event: &Event, log: &str) -> Result<Self> {
         let Event { position, version, recorded_at, ref fact } = *event;
         let mut fact = fact.clone();
         fact.occurred_at = fact.occurred_at.or(Some(recorded_at));
@@ -132,37 +132,27 @@ impl Moved {
 
 /// Events that are looked up and appended together: the bounds are those of a batch.
 #[derive(Default)]
-struct Chunk {
+pub(super) struct Chunk {
     moved: Vec<Moved>,
     bytes: usize,
 }
 
 impl Chunk {
-    fn has_room(&self, moved: &Moved) -> bool {
+    pub(super) fn has_room(&self, moved: &Moved) -> bool {
         self.moved.len() < BATCH_EVENTS_MAX && self.bytes + moved.fact.bytes() <= BATCH_BYTES_MAX
     }
 
-    fn add(&mut self, moved: Moved) {
+    pub(super) fn add(&mut self, moved: Moved) {
         self.bytes += moved.fact.bytes();
         self.moved.push(moved);
     }
 }
 
-/// Appends what is not known, in one batch: so the order is kept whatever happens.
 async fn append(copying: &mut Copying<'_>, chunk: Chunk) -> Result<()> {
     let Some(last) = chunk.moved.last().map(|moved| moved.position) else { return Ok(()) };
-    let (known, new) = known_and_new(copying, chunk.moved).await?;
+    let (known, new) = append_new((copying.from, copying.to), chunk).await?;
     copying.copied.skipped += known;
-    if !new.is_empty() {
-        let batch = Batch::new(new.iter().map(|moved| moved.fact.clone()).collect())?;
-        let first = new[0].position;
-        let appended = copying.to.append(batch).await;
-        appended.map_err(|error| {
-            let (from, to) = (&copying.from.about().url, &copying.to.about().url);
-            error.context(format_args!("{to}: positions {first} to {last} of {from}"))
-        })?;
-        copying.copied.events += new.len() as u64;
-    }
+    copying.copied.events += new.len() as u64;
     if copying.options.verify {
         verify(copying, &new).await?;
     }
@@ -170,16 +160,35 @@ async fn append(copying: &mut Copying<'_>, chunk: Chunk) -> Result<()> {
     Ok(())
 }
 
+/// Appends what is not known, in one batch: so the order is kept whatever happens. How many were known, and what was not.
+pub(super) async fn append_new(
+    (from, to): (&EventLog, &EventLog),
+    chunk: Chunk,
+) -> Result<(u64, Vec<Moved>)> {
+    let Some(last) = chunk.moved.last().map(|moved| moved.position) else { return Ok((0, Vec::new())) };
+    let (known, new) = known_and_new((from, to), chunk.moved).await?;
+    if !new.is_empty() {
+        let batch = Batch::new(new.iter().map(|moved| moved.fact.clone()).collect())?;
+        let first = new[0].position;
+        let appended = to.append(batch).await;
+        appended.map_err(|error| {
+            let (from, to) = (&from.about().url, &to.about().url);
+            error.context(format_args!("{to}: positions {first} to {last} of {from}"))
+        })?;
+    }
+    Ok((known, new))
+}
+
 /// How many of these events the target has, and the others.
-async fn known_and_new(copying: &Copying<'_>, moved: Vec<Moved>) -> Result<(u64, Vec<Moved>)> {
+async fn known_and_new((from, to): (&EventLog, &EventLog), moved: Vec<Moved>) -> Result<(u64, Vec<Moved>)> {
     let count = moved.len();
     let mut wanted: HashMap<EventId, Moved> = moved.into_iter().map(|moved| (moved.fact.id, moved)).collect();
-    let mut reading = copying.to.read(Filter::ids(wanted.keys().copied()));
+    let mut reading = to.read(Filter::ids(wanted.keys().copied()));
     while let Some(found) = reading.next().await {
-        let found = found.map_err(|error| at(copying.to, error))?;
+        let found = found.map_err(|error| at(to, error))?;
         let Some(Moved { position, fact }) = wanted.remove(&found.id) else { continue };
         if (&fact.stream, &fact.event_type, &fact.data) != (&found.stream, &found.event_type, &found.data) {
-            let (from, to, taken) = (&copying.from.about().url, &copying.to.about().url, found.position);
+            let (from, to, taken) = (&from.about().url, &to.about().url, found.position);
             return Err(Error::conflict(format!(
                 "position {position} of {from}: the id {} is taken, position {taken} of {to} has another stream, type or data",
                 found.id

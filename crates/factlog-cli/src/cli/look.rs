@@ -118,13 +118,27 @@ pub(crate) struct FollowArgs {
 #[command(after_help = "\
 Examples:
   factlog replay --from 1 --to 100
-  factlog replay --from 2026-11-20 --speed 60")]
+  factlog replay --from 2026-11-20 --speed 60x
+  factlog replay --into tasks --to 2026-11-20
+  factlog replay --from today --speed 10x --to-store sqlite:rehearsal.db
+
+With --into, a projection is built from nothing but the events selected: with --from, what came before is not known to it. It
+is shown like `factlog projections show`, and nothing of it is remembered.
+
+With --to-store, events are put into another log with their ids, behind what is there; where they come from is in their
+metadata. Run again, it puts nothing there twice.")]
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// Keep the pauses between events, so many times faster: 1 is as it was, 60 a minute in a second
+    /// Keep the pauses between events, so many times faster: 1x is as it was, 60x a minute in a second, 0.5x half as fast; max keeps none
     #[arg(long, value_name = "TIMES")]
-    pub(crate) speed: Option<f64>,
+    pub(crate) speed: Option<String>,
+    /// Build this projection from the events, and show it
+    #[arg(long, value_name = "PROJECTION", conflicts_with = "to_store")]
+    pub(crate) into: Option<String>,
+    /// Put the events into the log at this URL
+    #[arg(long, value_name = "URL")]
+    pub(crate) to_store: Option<String>,
 }
 
 /// How an export is laid out.

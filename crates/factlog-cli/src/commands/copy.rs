@@ -1,6 +1,7 @@
 //! `factlog copy`: a log into another.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 
 use factlog::{Error, EventLog};
 use factlog_adapters::copy::{Copied, Doing, Options, Progress, copy};
@@ -19,7 +20,7 @@ pub(crate) async fn run(context: &Context, args: &CopyArgs) -> Outcome {
         None => context.open().await?,
     };
     let to = context.open_other(&args.to, Open::Create).await?;
-    refuse_itself(&from, &to)?;
+    refuse_itself(&from, &to, "--to")?;
     let options = Options { append: args.append, verify: !args.no_verify };
     let counting = Counting::new();
     let copied = copy(&from, &to, options, &mut |progress| counting.say(far(progress))).await;
@@ -52,15 +53,23 @@ pub(super) fn far(Progress { doing, position, last }: Progress) -> impl Display 
     format!("{doing}: position {position} of {last}")
 }
 
-/// A log cannot be copied into itself; each memory is another one.
-fn refuse_itself(from: &EventLog, to: &EventLog) -> Outcome {
+/// A log cannot be copied into itself, under whatever name; each memory is another one.
+pub(super) fn refuse_itself(from: &EventLog, to: &EventLog, flag: &str) -> Outcome {
     let (from, to) = (from.about(), to.about());
-    if from.url != to.url || from.kind == "memory" {
+    let is_same = from.kind == to.kind && place(&from.url) == place(&to.url);
+    if !is_same || from.kind == "memory" {
         return Ok(());
     }
     Err(Error::invalid(format!("{} cannot be copied into itself", from.url))
-        .with_hint("name another log with --to")
+        .with_hint(format!("name another log with {flag}"))
         .into())
+}
+
+/// Where a log is: a file or a folder by its real name, any other by its URL.
+fn place(url: &str) -> PathBuf {
+    let path = url.split_once(':').map_or(url, |(_, path)| path);
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    std::fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(url))
 }
 
 fn listing(copied: &Copied, format: Format) -> Outcome<Listing> {

@@ -29,6 +29,7 @@ mod pipes;
 mod postgres;
 mod read;
 mod refusing;
+mod replay;
 mod retention;
 mod running;
 mod settings;

@@ -118,7 +118,8 @@ fn a_filter_that_makes_no_sense_is_2_and_names_the_flag() {
 
     ["replay", "--speed", "0"]
     2
-    error: --speed takes a number above 0
+    error: --speed: "0" is no speed
+    hint: write 10x, 0.5x or max
     "#);
 }
 
