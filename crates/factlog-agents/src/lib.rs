@@ -38,4 +38,5 @@ pub use vocabulary::{Payload, stream_of};
 /// The code of the pages is compiled with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/swarms.md")]
+#[doc = include_str!("../../../docs/policies.md")]
 struct Pages;

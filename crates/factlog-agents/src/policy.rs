@@ -48,7 +48,7 @@ pub trait Policy: Send + Sync + 'static {
 
     /// What it is for, in a sentence.
     fn about(&self) -> &str {
-        ""
+        self.name()
     }
 
     /// What it waits for.

@@ -1,4 +1,6 @@
 //! The examples of docs/patterns.md are what they say.
+// Helpers of tests may fail as tests do.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Policies: what happened is acted on once, later, again after a failure, and not in circles.
-
-mod common;
+// Helpers of tests may fail as tests do.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

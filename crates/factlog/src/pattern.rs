@@ -156,7 +156,7 @@ impl fmt::Debug for Pattern {
             .field("text", &self.text)
             .field("within", &self.within)
             .field("by", &self.by)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,8 @@
 //! The matcher beside a reference that tries every way: on random logs both find the same, for random patterns.
 //!
 //! `PROPTEST_CASES` makes it longer; a failure prints the pattern and the log.
+// Helpers of tests may fail as tests do.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! What patterns mean, one story each, and what is said of those that cannot be read.
+// Helpers of tests may fail as tests do.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -46,12 +46,12 @@ pub(super) async fn perform(policy: &dyn Policy, firing: &mut Firing) -> Result<
         append_once(firing.log(), std::mem::take(&mut unrecorded)).await?;
         results.push(one(firing, act, id).await?);
     }
-    unrecorded.push(fired(firing, words, results)?);
+    unrecorded.push(fired(firing, words, &results)?);
     append_once(firing.log(), unrecorded).await?;
     Ok(())
 }
 
-fn fired(firing: &Firing, acts: Vec<String>, results: Vec<Value>) -> Result<NewEvent> {
+fn fired(firing: &Firing, acts: Vec<String>, results: &[Value]) -> Result<NewEvent> {
     let (_, ids) = firing.told();
     let mut fired = PolicyFired::new(firing.policy(), firing.id().to_string())
         .events(ids)

@@ -237,11 +237,11 @@ impl Runner {
     }
 
     async fn give_up(&mut self, firing: &Firing, why: &str) -> Result<()> {
-        let failed = self.failure(firing, why);
+        let failed = Self::failure(firing, why);
         self.tell(firing, failed.into_event()?, "given-up").await
     }
 
-    fn failure(&self, firing: &Firing, why: &str) -> PolicyFailed {
+    fn failure(firing: &Firing, why: &str) -> PolicyFailed {
         let (_, ids) = firing.told();
         let mut failed = PolicyFailed::new(firing.policy(), firing.id().to_string())
             .events(ids)
@@ -343,7 +343,7 @@ impl Runner {
         );
         let Some(pause) = pause else { return self.give_up(&firing, &failed.why).await };
         let pause = pause.max(failed.pause.unwrap_or_default());
-        let told = self.failure(&firing, &failed.why);
+        let told = Self::failure(&firing, &failed.why);
         let told = told.retry_at(Timestamp::now().plus_ms(pause.as_millis() as u64));
         self.tell(&firing, told.into_event()?, &format!("failed-{}", firing.attempt())).await
     }

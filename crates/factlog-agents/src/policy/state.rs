@@ -73,7 +73,7 @@ impl PolicyState {
     pub fn apply(&mut self, event: &Event) {
         match Payload::of(event) {
             Some(Payload::PolicyScheduled(scheduled)) => self.scheduled(event, scheduled),
-            Some(Payload::PolicyFired(fired)) => self.fired(event, fired),
+            Some(Payload::PolicyFired(fired)) => self.fired(event, &fired),
             Some(Payload::PolicyFailed(failed)) => self.failed(event, &failed),
             Some(Payload::PolicyParked(parked)) => {
                 let reason = parked.reason.unwrap_or_default();
@@ -105,7 +105,7 @@ impl PolicyState {
         );
     }
 
-    fn fired(&mut self, event: &Event, fired: PolicyFired) {
+    fn fired(&mut self, event: &Event, fired: &PolicyFired) {
         let was_pending = fired.firing_id.parse().ok().and_then(|id| self.pending.remove(&id)).is_some();
         if !was_pending {
             let triggered_at = fired.triggered_at.unwrap_or(event.recorded_at);

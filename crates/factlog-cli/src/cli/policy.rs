@@ -36,14 +36,14 @@ pub(crate) enum PolicyAction {
     List {
         /// The file with the rules
         #[arg(value_name = "FILE", default_value = "policies.toml")]
-        file: PathBuf,
+        rules: PathBuf,
     },
     /// Say whether a file of rules can be run; nothing is opened or done
     #[command(after_help = "Example:\n  factlog policy check policies.toml")]
     Check {
         /// The file with the rules
         #[arg(value_name = "FILE", default_value = "policies.toml")]
-        file: PathBuf,
+        rules: PathBuf,
     },
     /// Say what the policies would have done in the past; nothing is done
     #[command(after_help = "\
@@ -53,7 +53,7 @@ Examples:
     Test {
         /// The file with the rules
         #[arg(value_name = "FILE", default_value = "policies.toml")]
-        file: PathBuf,
+        rules: PathBuf,
         #[command(flatten)]
         which: WhichArgs,
         /// Show the last N; all are counted
@@ -73,7 +73,7 @@ Each goes on where it has stopped. One that was never run begins with what comes
     Run {
         /// The file with the rules
         #[arg(value_name = "FILE", default_value = "policies.toml")]
-        file: PathBuf,
+        rules: PathBuf,
         #[command(flatten)]
         which: WhichArgs,
         /// Act on what was recorded from this time or position on, too; what was acted on is not again

@@ -22,12 +22,14 @@ use crate::person_time::{self, End};
 
 pub(crate) async fn run(context: &Context, args: &PolicyArgs) -> Outcome {
     match &args.action {
-        PolicyAction::List { file } => show::list(context, file).await,
-        PolicyAction::Check { file } => check(context, file),
-        PolicyAction::Test { file, which, last, filter } => {
-            test::run(context, &chosen(file, which)?, *last, &filter.selection()?).await
+        PolicyAction::List { rules } => show::list(context, rules).await,
+        PolicyAction::Check { rules } => check(context, rules),
+        PolicyAction::Test { rules, which, last, filter } => {
+            test::run(context, &chosen(rules, which)?, *last, &filter.selection()?).await
         }
-        PolicyAction::Run { file, which, from } => act(context, &chosen(file, which)?, from.as_deref()).await,
+        PolicyAction::Run { rules, which, from } => {
+            act(context, &chosen(rules, which)?, from.as_deref()).await
+        }
         PolicyAction::History { name, last } => show::history(context, name.as_deref(), *last).await,
         PolicyAction::Resume { name, reason } => resume(context, name, reason.as_deref()).await,
         PolicyAction::BuiltIn => show::built_in(context),

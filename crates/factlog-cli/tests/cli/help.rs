@@ -45,10 +45,14 @@ fn the_first_page_shows_the_commands_by_task() {
       projections  The states folded from the log: list, show, rebuild
 
     Find:
+      query        What follows what: failed followed by queued within 5m
       flow         The process in the log: what follows what, where it waits, what is done again
       graph        Who has to do with what: agents, tasks, sessions, files ...
       patterns     What comes again and again, and what comes before failures
       trace        What caused what, with durations; OpenTelemetry spans
+
+    React:
+      policy       Do something whenever something happens; test it on the past
 
     Talk:
       send         Send a message to an agent, or to many

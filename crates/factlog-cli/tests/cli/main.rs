@@ -26,6 +26,7 @@ mod lease;
 mod mcp;
 mod memory;
 mod pipes;
+mod policy;
 mod postgres;
 mod read;
 mod refusing;

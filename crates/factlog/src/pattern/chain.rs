@@ -71,7 +71,7 @@ pub(super) fn chains(node: &Node, names_of: &dyn Fn(&TypePattern) -> Vec<TypePat
     let mut declared = Vec::new();
     declare(node, &mut declared)?;
     let ways = Ways { names_of }.of(node)?;
-    ways.into_iter().map(|way| link(way, &declared)).collect()
+    ways.iter().map(|way| link(way, &declared)).collect()
 }
 
 fn not_there(name: &str) -> Error {
@@ -312,7 +312,7 @@ fn merged(ways: Vec<Way>) -> Vec<Way> {
 }
 
 /// Links the conditions of a way to the steps that they speak of.
-fn link(way: Way, declared: &[Arc<str>]) -> Result<Chain> {
+fn link(way: &Way, declared: &[Arc<str>]) -> Result<Chain> {
     let place = |name: &Arc<str>| way.steps.iter().position(|step| step.name.as_ref() == Some(name));
     let count = way.steps.len();
     let mut chain =

@@ -289,12 +289,11 @@ fn inside_brackets<'t>(input: &mut &'t str) -> ModalResult<&'t str> {
             (Some(_), _) if is_escaped => is_escaped = false,
             (Some(_), '\\') => is_escaped = true,
             (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(*c),
             (None, '[') => depth += 1,
             (None, ']') if depth == 0 => return true,
             (None, ']') => depth -= 1,
-            (None, _) => {}
+            _ => {}
         }
         false
     });

@@ -12,7 +12,7 @@ const WAITING_MAX: usize = 100_000;
 /// Events that wait for those before them.
 #[derive(Debug)]
 pub struct Lateness {
-    lateness: Duration,
+    wait: Duration,
     waiting: BTreeMap<(Timestamp, Position), Arc<Event>>,
     /// All before this was given out.
     given: Option<Timestamp>,
@@ -22,12 +22,12 @@ pub struct Lateness {
 impl Lateness {
     /// Events wait for so long after they were recorded.
     pub fn new(lateness: Duration) -> Self {
-        Self { lateness, waiting: BTreeMap::new(), given: None, late: 0 }
+        Self { wait: lateness, waiting: BTreeMap::new(), given: None, late: 0 }
     }
 
     /// For how long.
     pub fn lateness(&self) -> Duration {
-        self.lateness
+        self.wait
     }
 
     /// Takes an event that has come. One that is even later is counted, and comes out next all the same.
@@ -56,7 +56,7 @@ impl Lateness {
 
     /// An event that claims to be of later waits no longer than since it was recorded.
     fn due_at(&self, event: &Event) -> Timestamp {
-        event.time().min(event.recorded_at).plus_ms(self.lateness.as_millis() as u64)
+        event.time().min(event.recorded_at).plus_ms(self.wait.as_millis() as u64)
     }
 
     /// Events that came out after later ones.

@@ -210,7 +210,7 @@ impl Matcher {
     }
 
     fn look(&mut self, event: &Arc<Event>, key: Option<Arc<str>>, may_be: &[usize]) {
-        self.give_up_by_key(&key, event.time());
+        self.give_up_by_key(key.as_ref(), event.time());
         let mut is_hit = vec![false; self.atoms.len()];
         for at in may_be {
             is_hit[*at] = self.atoms[*at].holds(event);
@@ -245,8 +245,8 @@ impl Matcher {
         // By chain, the numbers of steps whose lists are made anew.
         let mut emptied: Vec<u128> = vec![0; hits.len()];
         for (of_chain, (steps, guards)) in hits.iter().enumerate() {
-            for taken in 1..guards.len() {
-                let is_concerned = steps.get(taken) == Some(&true) || guards[taken].contains(&true);
+            for (taken, guards) in guards.iter().enumerate().skip(1) {
+                let is_concerned = steps.get(taken) == Some(&true) || guards.contains(&true);
                 if is_concerned {
                     emptied[of_chain] |= 1 << taken;
                     let list = &mut tied.waiting[self.places[of_chain].lists + taken];
@@ -298,7 +298,7 @@ impl Matcher {
             self.counts.matches += 1;
             self.found.push(found);
         }
-        self.tidy(key.cloned());
+        self.tidy(key);
     }
 
     /// Begins with an event that is a first step.
@@ -372,9 +372,10 @@ impl Matcher {
         }
     }
 
-    fn give_up_by_key(&mut self, key: &Option<Arc<str>>, time: Timestamp) {
+    fn give_up_by_key(&mut self, key: Option<&Arc<str>>, time: Timestamp) {
+        let key = key.cloned();
         loop {
-            let Some(tied) = self.keys.get_mut(key) else { return };
+            let Some(tied) = self.keys.get_mut(&key) else { return };
             match tied.deadlines.peek() {
                 Some(Reverse((at, _))) if *at < time => {}
                 _ => return,
@@ -407,11 +408,12 @@ impl Matcher {
         if let Some(tied) = self.keys.get_mut(&start.key) {
             tied.open -= 1;
         }
-        self.tidy(start.key.clone());
+        self.tidy(start.key.as_ref());
     }
 
     /// Forgets what only speaks of beginnings that have ended.
-    fn tidy(&mut self, key: Option<Arc<str>>) {
+    fn tidy(&mut self, key: Option<&Arc<str>>) {
+        let key = key.cloned();
         let starts = &self.starts;
         if let Some(tied) = self.keys.get_mut(&key) {
             if tied.open == 0 {
