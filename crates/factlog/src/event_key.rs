@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_key_is_what_an_event_has_and_what_it_lacks_is_none() {
         let of = |key: &str, data: &str| {
-            key.parse::<EventKey>().unwrap().of(&event(data)).map(|found| found.into_owned())
+            key.parse::<EventKey>().unwrap().of(&event(data)).map(std::borrow::Cow::into_owned)
         };
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(of("stream", "{}"), some("task-1"));
