@@ -30,8 +30,9 @@ impl From<Error> for Failed {
 
 /// Acts on what has happened, and records that it has: the last events that a policy appends and the record of it are one batch.
 pub(super) async fn perform(policy: &dyn Policy, firing: &mut Firing) -> Result<(), Failed> {
-    firing.take_acts();
-    policy.act(firing).await?;
+    if firing.acts().is_empty() {
+        policy.act(firing).await?;
+    }
     let acts = firing.take_acts();
     let words: Vec<String> = acts.iter().map(Act::words).collect();
     let mut results = Vec::new();
@@ -75,12 +76,13 @@ async fn one(firing: &Firing, act: Act, id: EventId) -> Result<Value, Failed> {
             message.id = Some(id.to_string());
             message.causation = message.causation.or(Some(trigger.id));
             message.correlation = message.correlation.or_else(correlation);
+            message.hops = message.hops.max(firing.depth());
             let sent = firing.bus().send(*message).await;
             Ok(json!({"messageId": sent?.message_id}))
         }
         Act::Request(mut request) => {
             request.id = Some(id.to_string());
-            request.because = request.because.or(Some((trigger.id, 0)));
+            request.because = request.because.or(Some((trigger.id, firing.depth())));
             let answer = firing.bus().request(&request).await?;
             match answer.outcome {
                 Ok(result) => Ok(json!({"requestId": id, "from": answer.from, "result": result})),

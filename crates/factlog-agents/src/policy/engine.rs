@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use factlog::{Error, Position, Result};
+use factlog::{Error, ErrorKind, Position, Result};
 use tokio::task::JoinSet;
 
 use super::runner::Runner;
@@ -71,14 +71,19 @@ impl Engine {
 }
 
 impl Running {
-    /// Waits until one of them ends, which it does not by itself.
+    /// Waits until one of them ends, which it does not by itself. One that another process runs now ends alone, and the others go on.
     ///
     /// # Errors
-    /// `Conflict` when another process runs a policy; what the log says.
+    /// `Conflict` when other processes run all of them; what the log says.
     pub async fn ended(&mut self) -> Result<()> {
-        match self.0.join_next().await {
-            None => Ok(()),
-            Some(ended) => ended.unwrap_or_else(|cause| Err(Error::stopped(cause.to_string()))),
+        let mut last = Ok(());
+        while let Some(ended) = self.0.join_next().await {
+            last = ended.unwrap_or_else(|cause| Err(Error::stopped(cause.to_string())));
+            match &last {
+                Err(error) if error.kind() == ErrorKind::Conflict => tracing::warn!("{error}"),
+                _ => return last,
+            }
         }
+        last
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factlog::{
-    Error, Event, EventId, EventLog, Json, Match, NewEvent, Position, Result, Scope, StreamName, Timestamp,
+    Error, Event, EventId, EventLog, Json, Match, NewEvent, Position, Result, Scope, StreamName,
+    TAKEN_IN_LATER, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -18,6 +19,8 @@ const SYSTEM: &str = "factlog-policy";
 /// Where an event says which policy has made it, and how many have before it.
 pub(super) const POLICY_FIELD: &str = "policy";
 pub(super) const DEPTH_FIELD: &str = "policyDepth";
+/// The same in the data of a message.
+const HOPS_FIELD: &str = "hops";
 /// What one firing may do.
 const ACTS_MAX: usize = 100;
 
@@ -112,12 +115,12 @@ impl Firing {
     pub(super) async fn of(policy: &str, bus: &Bus, found: &Match) -> Result<Self> {
         let mut events = Vec::new();
         for step in &found.steps {
-            if let Some(event) = bus.log().event_at(step.position).await? {
-                events.push((step.name.clone(), event));
-            }
+            let event = bus.log().event_at(step.position).await?.ok_or_else(|| {
+                Error::not_found(format!("the event at position {} was removed", step.position))
+            })?;
+            events.push((step.name.clone(), event));
         }
-        let triggered_at =
-            events.last().map_or(found.known_at, |(_, event)| event.recorded_at.max(found.known_at));
+        let triggered_at = triggered_at(&events, found);
         Self::new(policy, bus, events, found.key.clone(), triggered_at)
     }
 
@@ -272,9 +275,7 @@ impl Firing {
 
     /// How long ago the last event had happened when it was recorded.
     pub(super) fn lag(&self) -> Duration {
-        let event = self.event();
-        let micros = event.recorded_at.as_micros() - event.time().as_micros();
-        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+        lag_of(self.event())
     }
 
     /// The names of the steps, and the ids of their events.
@@ -293,8 +294,32 @@ impl Firing {
     }
 }
 
-/// How many policies have led to an event.
+/// When it was known that something is to be done, by the store's clock: nobody's claim of a time decides. What was taken in
+/// later, such as by an import, has only the times when it happened.
+fn triggered_at(events: &[(Option<Arc<str>>, Arc<Event>)], found: &Match) -> Timestamp {
+    let (Some((_, first)), Some((_, last))) = (events.first(), events.last()) else { return found.known_at };
+    if lag_of(last) > TAKEN_IN_LATER {
+        return last.time();
+    }
+    // That nothing came was known so long after the first event.
+    let waited = found.known_at.as_micros().saturating_sub(found.last_at().as_micros());
+    if waited <= 0 {
+        return last.recorded_at;
+    }
+    let waited = found.known_at.as_micros().saturating_sub(first.time().as_micros());
+    first.recorded_at.plus_ms(u64::try_from(waited / 1_000).unwrap_or(0)).max(last.recorded_at)
+}
+
+/// How long after an event has happened it was recorded.
+fn lag_of(event: &Event) -> Duration {
+    let micros = event.recorded_at.as_micros().saturating_sub(event.time().as_micros());
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+/// How many policies have led to an event; of a message, how many messages.
 fn depth_of(event: &Event) -> u64 {
-    let metadata = event.metadata.as_ref().and_then(|metadata| metadata.to::<Value>().ok());
-    metadata.and_then(|metadata| metadata.get(DEPTH_FIELD).and_then(Value::as_u64)).unwrap_or(0)
+    let number = |json: &Json, field: &str| json.to::<Value>().ok()?.get(field).and_then(Value::as_u64);
+    let noted = event.metadata.as_ref().and_then(|metadata| number(metadata, DEPTH_FIELD));
+    let is_message = event.event_type.starts_with("message:");
+    noted.or_else(|| number(&event.data, HOPS_FIELD).filter(|_| is_message)).unwrap_or(0)
 }

@@ -34,8 +34,7 @@ pub struct Rehearsed {
     pub why_not: Option<String>,
 }
 
-/// Looks through events after a position and before another, and says what a policy would have done about them, oldest first. History is
-/// what is asked for, so that events that were recorded later count as well.
+/// Looks through events after a position and before another, and says what a policy would have done about them, oldest first.
 ///
 /// # Errors
 /// `Invalid` for a pattern that would wait for ever; what the log says.
@@ -81,8 +80,7 @@ async fn judged(
 ) -> Result<Option<Rehearsed>> {
     let mut firing = Firing::of(policy.name(), bus, found).await?;
     let settings = policy.settings();
-    // Of what was taken in later, the times when it happened are the ones that tell.
-    let at = if firing.lag() > TAKEN_IN_LATER { firing.event().time() } else { firing.triggered_at() };
+    let at = firing.triggered_at();
     let delay = match policy.plan(&firing).await {
         Ok(None) => return Ok(None),
         Ok(Some(delay)) => Ok(delay),
@@ -92,6 +90,8 @@ async fn judged(
     let mut why_not = delay.as_ref().err().map(ToString::to_string);
     if !cooldown.is_zero() && state.is_cooling(firing.key(), cooldown, at) {
         why_not = Some("cooldown".to_owned());
+    } else if firing.lag() > TAKEN_IN_LATER && !settings.acts_on_history {
+        why_not = Some("history: it was recorded more than an hour after it happened".to_owned());
     } else if state.is_over(settings.rate, at) {
         why_not = Some("rate: it would have been parked".to_owned());
     } else if firing.depth() > settings.depth_max {

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use self::deed::Deed;
 use super::firing::Firing;
+use super::state::RECENT_MAX;
 use super::template::Template;
 use super::{DELAY_MAX, POLICIES_MAX, Policy, Rate, Retry, Ruled, Settings, built_in, check_name, length};
 use crate::vocabulary::pattern;
@@ -104,9 +105,7 @@ pub fn rules(text: &str) -> Result<Rules> {
     if text.len() > RULES_BYTES_MAX {
         return Err(Error::invalid(format!("rules of {} bytes; {RULES_BYTES_MAX} are allowed", text.len())));
     }
-    let file: FileOfRules = toml::from_str(text).map_err(|cause| {
-        Error::invalid(format!("the rules cannot be read: {}", cause.to_string().trim_end()))
-    })?;
+    let file: FileOfRules = toml::from_str(text).map_err(|cause| unreadable(text, &cause))?;
     if file.policy.len() > POLICIES_MAX {
         return Err(Error::invalid(format!("{} policies; {POLICIES_MAX} are allowed", file.policy.len())));
     }
@@ -121,6 +120,17 @@ pub fn rules(text: &str) -> Result<Rules> {
         rules.push(rule);
     }
     Ok(rules)
+}
+
+/// What is wrong, and where; the line itself may have a secret in it.
+fn unreadable(text: &str, cause: &toml::de::Error) -> Error {
+    let place = cause.span().map_or(String::new(), |span| {
+        let before = &text[..span.start.min(text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+        format!(" at line {line}, column {column}")
+    });
+    Error::invalid(format!("the rules cannot be read{place}: {}", cause.message()))
 }
 
 fn ruled(written: Written) -> Result<Ruled> {
@@ -147,7 +157,10 @@ impl Written {
                 Retry { max: retry.max.unwrap_or(max), backoff: retry.backoff.unwrap_or(backoff), jitter };
         }
         if let Some(rate) = &self.rate {
-            settings.rate = Rate { max: rate.max.max(1), per: rate.per.unwrap_or(settings.rate.per) };
+            if !(1..=RECENT_MAX as u64).contains(&rate.max) {
+                return Err(Error::invalid(format!("the max of a rate is from 1 to {RECENT_MAX}")));
+            }
+            settings.rate = Rate { max: rate.max, per: rate.per.unwrap_or(settings.rate.per) };
         }
         settings.cooldown = self.cooldown.or(settings.cooldown);
         settings.depth_max = self.depth.unwrap_or(settings.depth_max);

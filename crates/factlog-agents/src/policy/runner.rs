@@ -1,6 +1,7 @@
 //! One policy at work: it looks at what happens, says what it will do, does it, and says that it has.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use factlog::{
     Error, ErrorKind, Event, EventId, Filter, Following, Json, Keep, Match, NewEvent, Position, Result,
     Revision, Snapshot, StreamName, TAKEN_IN_LATER, Timestamp, TypedEvent, Watching,
 };
+use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -24,8 +26,15 @@ pub(super) const PLACES: &str = "policy/";
 /// Firings of one policy that are at work at once, where they do more than write into the log, and where they do not.
 const WORKING_MAX: usize = 8;
 const WRITING_MAX: usize = 64;
+/// Firings that are still to come; with more the policy is parked.
+const PENDING_MAX: usize = 100_000;
+/// A store that is away is looked for after this long, and then after twice as long each time.
+const AWAY_PAUSE: Duration = Duration::from_millis(100);
+const AWAY_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// A place that has moved is saved after this long.
 const SAVE_PAUSE: Duration = Duration::from_millis(250);
+/// Whoever runs a policy looks so often whether another has begun to.
+const CHECK_PAUSE: Duration = Duration::from_secs(5);
 /// Matches that are looked at before a place is saved sooner.
 const SAVE_MATCHES: u64 = 100;
 /// The category of what policies tell of themselves.
@@ -55,6 +64,7 @@ pub(super) struct Runner {
     at_work: HashSet<EventId>,
     /// Matches that were looked at since the place was saved.
     unsaved: u64,
+    was_parked: bool,
 }
 
 impl Runner {
@@ -64,16 +74,17 @@ impl Runner {
         let log = bus.log();
         let stream = stream_of(CATEGORY, policy.name())?;
         let known = log.snapshots().load(&key_of(policy.name()), Position::MAX).await?;
+        let is_new = known.is_none();
         let (mut after, mut place, revision) = match known {
             Some(known) => (known.position, known.data.to::<Place>().unwrap_or_default(), known.revision),
             // What is there before it was ever run is history.
             None => (log.newest().await?, Place::default(), Revision(0)),
         };
         let saved = after;
-        if let Some(from) = from {
-            after = from;
-        }
         catch_up(bus, &stream, &mut place).await?;
+        // What is between is never passed over.
+        after = from.map_or(after, |from| if is_new { from } else { from.min(after) });
+        after = after.max(place.state.resumed);
         let watching = Watching::new(log, policy.pattern(), filter_of(&*policy), after)?;
         let own = log.follow(Filter::stream(stream.clone())).after(place.through);
         let settings = policy.settings();
@@ -90,56 +101,88 @@ impl Runner {
             working: JoinSet::new(),
             at_work: HashSet::new(),
             unsaved: 0,
+            was_parked: false,
         };
         // Whoever ran it before notices that it is ours now, and whoever goes on after a crash begins here.
         runner.save(saved).await?;
         Ok(runner)
     }
 
-    /// Runs for ever.
+    /// Runs for ever; a store that is away makes it late, and does not end it.
     ///
     /// # Errors
     /// `Conflict` when another process runs the policy; what the log says.
     pub(super) async fn run(mut self) -> Result<()> {
         let mut saving = tokio::time::interval(SAVE_PAUSE);
         saving.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut checking = tokio::time::interval(CHECK_PAUSE);
+        checking.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut pause = AWAY_PAUSE;
         loop {
-            let due = self.start_due().await?;
-            let is_parked = self.place.state.parked.is_some();
-            tokio::select! {
-                looked = self.watching.look(), if !is_parked => {
-                    looked?;
-                    while let Some(found) = self.watching.found() {
-                        self.take(&found).await?;
-                        self.unsaved += 1;
-                    }
-                    if self.unsaved >= SAVE_MATCHES {
-                        self.save_if_moved().await?;
-                    }
+            match self.step(&mut saving, &mut checking).await {
+                Ok(()) => pause = AWAY_PAUSE,
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    tracing::warn!(policy = self.policy.name(), %error, "a policy waits for the store");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(AWAY_PAUSE_MAX);
                 }
-                Some(done) = self.working.join_next() => self.finished(done).await?,
-                event = self.own.next() => self.heard(event).await?,
-                () = wait(due) => {}
-                _ = saving.tick() => self.save_if_moved().await?,
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Does what is next.
+    async fn step(
+        &mut self,
+        saving: &mut tokio::time::Interval,
+        checking: &mut tokio::time::Interval,
+    ) -> Result<()> {
+        self.take_found().await?;
+        self.notice_resumed()?;
+        let due = self.start_due().await?;
+        let is_parked = self.place.state.parked.is_some();
+        // A look at the clock is not broken off for nothing.
+        let is_moved = self.watching.needs_after() > self.saved;
+        tokio::select! {
+            looked = self.watching.look(), if !is_parked => looked,
+            Some(done) = self.working.join_next() => self.finished(done).await,
+            event = self.own.next() => self.heard(event).await,
+            () = wait(due) => Ok(()),
+            _ = saving.tick(), if is_moved => self.save_if_moved().await,
+            _ = checking.tick() => self.check_ours().await,
+        }
+    }
+
+    /// Looks at what was found. What was not looked at is found again by whoever goes on.
+    async fn take_found(&mut self) -> Result<()> {
+        while self.place.state.parked.is_none()
+            && let Some(found) = self.watching.found()
+        {
+            if let Err(error) = self.take(&found).await {
+                self.watching.give_back(found);
+                return Err(error);
+            }
+            self.unsaved += 1;
+        }
+        if self.unsaved >= SAVE_MATCHES { self.save_if_moved().await } else { Ok(()) }
     }
 
     /// Somebody has told the policy something in its stream; most of it, it has told itself.
     async fn heard(&mut self, event: Option<Result<Arc<Event>>>) -> Result<()> {
         let event = event.ok_or_else(|| Error::stopped("the log was closed"))??;
-        if event.position <= self.place.through {
-            return Ok(());
-        }
-        let was_parked = self.place.state.parked.is_some();
-        self.catch_up().await?;
-        if was_parked && self.place.state.parked.is_none() {
-            // It goes on with what comes: what has parked it would do so again.
-            let after = self.bus.log().newest().await?;
-            self.watching =
-                Watching::new(self.bus.log(), self.policy.pattern(), filter_of(&*self.policy), after)?;
+        if event.position <= self.place.through { Ok(()) } else { self.catch_up().await }
+    }
+
+    /// One that was parked goes on with what comes after it was told to: what has parked it would do so again.
+    fn notice_resumed(&mut self) -> Result<()> {
+        let is_parked = self.place.state.parked.is_some();
+        if self.was_parked && !is_parked {
+            let after = self.place.state.resumed;
+            let filter = filter_of(&*self.policy);
+            self.watching = Watching::new(self.bus.log(), self.policy.pattern(), filter, after)?;
             tracing::info!(policy = self.policy.name(), %after, "a policy goes on");
         }
+        self.was_parked = is_parked;
         Ok(())
     }
 
@@ -150,31 +193,41 @@ impl Runner {
     /// Looks at a match: whether something is to be done, and when.
     async fn take(&mut self, found: &Match) -> Result<()> {
         let name = self.policy.name().to_owned();
-        if self.place.state.parked.is_some() {
-            return Ok(());
-        }
         let firing = match Firing::of(&name, &self.bus, found).await {
             Ok(firing) => firing,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
+        // Policies that count see everything, also what is done or passed over.
+        let planned = AssertUnwindSafe(self.policy.plan(&firing)).catch_unwind().await;
         let is_pending = self.place.state.pending.contains_key(&firing.id());
-        if is_pending || self.is_passed_over(&firing) || self.is_known(&firing).await? {
+        if is_pending || self.is_passed_over(&firing) {
             return Ok(());
         }
-        let delay = match self.policy.plan(&firing).await {
-            Ok(None) => return Ok(()),
-            Ok(Some(delay)) => delay.min(DELAY_MAX),
-            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Stopped) => {
+        let delay = match planned {
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(delay))) => Ok(delay.min(DELAY_MAX)),
+            Ok(Err(error)) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Stopped) => {
                 return Err(error);
             }
-            Err(error) => return self.give_up(&firing, &error.to_string()).await,
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the policy panicked as it planned".to_owned()),
+        };
+        if self.is_known(&firing).await? {
+            return Ok(());
+        }
+        let delay = match delay {
+            Ok(delay) => delay,
+            Err(why) => return self.give_up(&firing, &why).await,
         };
         if firing.depth() > self.settings.depth_max {
             let why = format!("{} policies have led to one another", firing.depth() - 1);
             return self.park(&firing, &why).await;
         }
-        if self.place.state.is_over(self.settings.rate, Timestamp::now()) {
+        if self.place.state.pending.len() >= PENDING_MAX {
+            return self.park(&firing, &format!("{PENDING_MAX} firings are still to come")).await;
+        }
+        if self.place.state.is_over(self.settings.rate, firing.triggered_at()) {
             let (max, seconds) = (self.settings.rate.max, self.settings.rate.per.as_secs_f64());
             return self.park(&firing, &format!("it has acted {max} times in {seconds} seconds")).await;
         }
@@ -183,12 +236,19 @@ impl Runner {
 
     /// What only touches the log and is due now is done at once, as one batch; all else is said first.
     async fn act_or_schedule(&mut self, mut firing: Firing, delay: Duration) -> Result<()> {
-        if delay.is_zero() {
-            let planned = self.policy.act(&mut firing).await;
-            if planned.is_ok() && firing.acts().iter().all(super::Act::is_in_log) {
+        if delay.is_zero() && self.policy.acts_in_log_only() {
+            let planned = AssertUnwindSafe(self.policy.act(&mut firing)).catch_unwind().await;
+            if matches!(planned, Ok(Ok(()))) && firing.acts().iter().all(super::Act::is_in_log) {
+                if firing.acts().is_empty() {
+                    return Ok(());
+                }
                 match perform(&*self.policy, &mut firing).await {
                     Ok(()) => return self.catch_up().await,
                     Err(failed) => tracing::debug!(why = failed.why, "a firing is tried again"),
+                }
+                // Its answer may have been lost.
+                if self.is_known(&firing).await? {
+                    return self.catch_up().await;
                 }
             }
         }
@@ -258,26 +318,27 @@ impl Runner {
         }
         let now = Timestamp::now();
         let mut next: Option<Timestamp> = None;
-        let mut due: Vec<(EventId, Pending)> = Vec::new();
+        let mut due: Vec<(Timestamp, EventId)> = Vec::new();
         for (id, pending) in self.place.state.pending.iter().filter(|(id, _)| !self.at_work.contains(id)) {
             if pending.due_at > now {
                 next = Some(next.map_or(pending.due_at, |next| next.min(pending.due_at)));
             } else {
-                due.push((*id, pending.clone()));
+                due.push((pending.due_at, *id));
             }
         }
-        due.sort_by_key(|(_, pending)| pending.due_at);
+        due.sort_unstable();
         let in_log_only = self.policy.acts_in_log_only();
         let most = if in_log_only { WRITING_MAX } else { WORKING_MAX };
         // What stands in the log twice is there once; a webhook is not.
         if !in_log_only && !due.is_empty() && self.at_work.len() < most {
             self.check_ours().await?;
         }
-        for (id, pending) in due {
+        for (_, id) in due {
             if self.at_work.len() >= most {
                 // One that ends makes room.
                 return Ok(None);
             }
+            let Some(pending) = self.place.state.pending.get(&id).cloned() else { continue };
             self.at_work.insert(id);
             let (policy, bus) = (Arc::clone(&self.policy), self.bus.clone());
             self.working.spawn(async move {
@@ -312,6 +373,10 @@ impl Runner {
         // One commit may tell of many: they are all taken in by the first that is done.
         if self.place.state.pending.contains_key(&id) {
             self.catch_up().await?;
+        }
+        // It was said again after it was done: that is told nowhere, and needs not be.
+        if done.is_ok() {
+            self.place.state.pending.remove(&id);
         }
         Ok(())
     }
@@ -379,15 +444,23 @@ impl Runner {
         }
     }
 
+    /// The revision of a save whose answer was lost; it is another's otherwise.
+    async fn own_save(&mut self, position: Position, data: &Json) -> Result<Revision> {
+        let known = self.bus.log().snapshots().load(&key_of(self.policy.name()), Position::MAX).await?;
+        let own = known.filter(|known| known.position == position && known.data == *data);
+        own.map(|own| own.revision).ok_or_else(|| taken_over(self.policy.name()))
+    }
+
     async fn save(&mut self, position: Position) -> Result<()> {
         // A place never goes back: whoever asks for history goes through it in one run.
         let position = position.max(self.saved);
         let place = Snapshot::new(key_of(self.policy.name()), position, Json::of(&self.place)?);
+        let data = place.data.clone();
         let saved = self.bus.log().snapshots().save(place, Some(self.revision), Keep::Newest).await;
-        self.revision = saved.map_err(|error| match error.kind() {
-            ErrorKind::Conflict => taken_over(self.policy.name()),
-            _ => error,
-        })?;
+        self.revision = match saved {
+            Err(error) if error.kind() == ErrorKind::Conflict => self.own_save(position, &data).await?,
+            saved => saved?,
+        };
         self.saved = position;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use factlog::{Event, EventId, Timestamp};
+use factlog::{Event, EventId, Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Rate;
@@ -11,7 +11,7 @@ use crate::vocabulary::{Payload, PolicyFailed, PolicyFired, PolicyScheduled};
 /// Keys whose last firing is remembered for a cooldown; of more, the one of longest ago is forgotten.
 const KEYS_MAX: usize = 10_000;
 /// Firings whose times are remembered for the rate.
-const RECENT_MAX: usize = 10_000;
+pub(super) const RECENT_MAX: usize = 10_000;
 
 /// Where a policy stands.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -21,10 +21,12 @@ pub struct PolicyState {
     pub pending: BTreeMap<EventId, Pending>,
     /// When it was last told to act for each key.
     last: HashMap<String, Timestamp>,
-    /// When it was told to act lately, the first first.
+    /// When what it was told to act on lately was triggered.
     recent: VecDeque<Timestamp>,
     /// Why it has stopped by itself, and since when.
     pub parked: Option<Parked>,
+    /// Where it was last told to go on after it was parked: what was before is not acted on any more.
+    pub resumed: Position,
     /// How often it has acted.
     pub fired: u64,
     /// Attempts that have failed.
@@ -81,6 +83,7 @@ impl PolicyState {
             }
             Some(Payload::PolicyResumed(_)) => {
                 self.parked = None;
+                self.resumed = event.position;
                 self.recent.clear();
             }
             _ => {}
@@ -90,7 +93,7 @@ impl PolicyState {
     fn scheduled(&mut self, event: &Event, scheduled: PolicyScheduled) {
         let Ok(id) = scheduled.firing_id.parse() else { return };
         let triggered_at = scheduled.triggered_at.unwrap_or(event.recorded_at);
-        self.told(scheduled.key.as_deref(), triggered_at, event.recorded_at);
+        self.told(scheduled.key.as_deref(), triggered_at);
         self.pending.insert(
             id,
             Pending {
@@ -109,7 +112,7 @@ impl PolicyState {
         let was_pending = fired.firing_id.parse().ok().and_then(|id| self.pending.remove(&id)).is_some();
         if !was_pending {
             let triggered_at = fired.triggered_at.unwrap_or(event.recorded_at);
-            self.told(fired.key.as_deref(), triggered_at, event.recorded_at);
+            self.told(fired.key.as_deref(), triggered_at);
         }
         self.fired += 1;
         self.last_fired_at = Some(event.recorded_at);
@@ -126,7 +129,7 @@ impl PolicyState {
             }
             (None, pending) => {
                 if pending.is_none() {
-                    self.told(failed.key.as_deref(), event.recorded_at, event.recorded_at);
+                    self.told(failed.key.as_deref(), event.recorded_at);
                 }
                 self.pending.remove(&id);
                 self.given_up += 1;
@@ -136,8 +139,8 @@ impl PolicyState {
     }
 
     /// It was told to act.
-    fn told(&mut self, key: Option<&str>, triggered_at: Timestamp, at: Timestamp) {
-        self.recent.push_back(at);
+    fn told(&mut self, key: Option<&str>, triggered_at: Timestamp) {
+        self.recent.push_back(triggered_at);
         if self.recent.len() > RECENT_MAX {
             self.recent.pop_front();
         }
@@ -155,16 +158,16 @@ impl PolicyState {
         last.is_some_and(|last| at < last.plus_ms(cooldown.as_millis() as u64))
     }
 
-    /// Whether it was told to act as often as it may be.
-    pub(super) fn is_over(&self, rate: Rate, now: Timestamp) -> bool {
-        let from = now.as_micros().saturating_sub(rate.per.as_micros() as i64);
-        let lately = self.recent.iter().rev().take_while(|at| at.as_micros() > from).count();
-        lately as u64 >= rate.max.min(RECENT_MAX as u64)
+    /// Whether it was told to act as often as it may be, in the time before what is triggered at a moment.
+    pub(super) fn is_over(&self, rate: Rate, at: Timestamp) -> bool {
+        let from = at.as_micros().saturating_sub(rate.per.as_micros() as i64);
+        let lately = self.recent.iter().filter(|recent| recent.as_micros() > from && **recent <= at).count();
+        lately as u64 >= rate.max
     }
 
     /// Remembers, in a rehearsal, what would have been told.
     pub(super) fn rehearse(&mut self, key: Option<&str>, triggered_at: Timestamp) {
-        self.told(key, triggered_at, triggered_at);
+        self.told(key, triggered_at);
         self.fired += 1;
     }
 }

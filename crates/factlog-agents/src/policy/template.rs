@@ -70,6 +70,16 @@ impl Template {
         })
     }
 
+    /// Whether there is anything to fill.
+    pub(super) fn has_gaps(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Whole(_) | Self::Text(_) => true,
+            Self::List(items) => items.iter().any(Self::has_gaps),
+            Self::Object(fields) => fields.iter().any(|(_, value)| value.has_gaps()),
+        }
+    }
+
     /// Fills the gaps.
     ///
     /// # Errors

@@ -46,7 +46,12 @@ fn read(file: &Path) -> Result<Rules> {
         };
         error.with_hint("policies stand in a file in TOML: `factlog policy --help` shows one")
     })?;
-    rules(&text).map_err(|error| error.context(file.display().to_string()))
+    let rules = rules(&text).map_err(|error| error.context(file.display().to_string()))?;
+    if rules.is_empty() {
+        return Err(Error::invalid(format!("{}: there is no policy in it", file.display()))
+            .with_hint("a policy begins with [[policy]]: `factlog policy --help` shows one"));
+    }
+    Ok(rules)
 }
 
 /// Those of a file that are to be run.

@@ -22,7 +22,7 @@ pub(crate) use events::EventWriter;
 pub(crate) use line::{fitted, line};
 pub(crate) use listing::Listing;
 pub(crate) use pretty::pretty;
-pub(crate) use things::{Column, cell, span, thing};
+pub(crate) use things::{Column, cell, plain, span, thing};
 pub(crate) use whole::expires;
 
 /// How to write what is found.

@@ -113,7 +113,8 @@ pub(crate) fn cell(value: &Value, format: Format) -> String {
     }
 }
 
-fn plain(text: &str) -> String {
+/// Text that stays in its line, and cannot touch a terminal.
+pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

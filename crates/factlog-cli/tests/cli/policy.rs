@@ -23,6 +23,7 @@ then = { append = { stream = "notes-1", type = "note", data = { session = "{{ da
 [[policy]]
 built_in = "retry-sessions"
 enabled = false
+history = true
 "#;
 
 /// Words, where what stands between ' is one.

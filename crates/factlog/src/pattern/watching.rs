@@ -59,8 +59,9 @@ impl Watching {
 
     /// What must be looked at again to go on later: all after this.
     pub fn needs_after(&self) -> Position {
-        let oldest = self.matcher.oldest().map_or(self.seen, |oldest| Position(oldest.0.saturating_sub(1)));
-        oldest.min(self.seen)
+        let ready = self.ready.iter().flat_map(Match::positions).min();
+        let oldest = self.matcher.oldest().into_iter().chain(ready).min();
+        oldest.map_or(self.seen, |oldest| Position(oldest.0.saturating_sub(1)).min(self.seen))
     }
 
     /// What was looked at so far.
@@ -96,6 +97,11 @@ impl Watching {
             None => self.look_at_clock().await?,
         }
         Ok(())
+    }
+
+    /// Puts a match back that could not be looked at: it is found again next.
+    pub fn give_back(&mut self, found: Match) {
+        self.ready.push_front(found);
     }
 
     /// A match that was made.

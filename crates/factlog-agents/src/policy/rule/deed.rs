@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::super::firing::{Act, Firing};
 use super::super::template::Template;
 use super::super::{Command, Webhook, length};
-use crate::bus::{Body, Message, REQUEST_TIMEOUT, Request};
+use crate::bus::{Address, Body, Message, REQUEST_TIMEOUT, Request};
 
 /// One thing that a rule does.
 #[derive(Debug)]
@@ -102,6 +102,11 @@ impl<F: for<'de> Deserialize<'de>> Filled<F> {
         Ok(Self { template: Template::of(value)?, form: std::marker::PhantomData })
     }
 
+    /// What it says where nothing is left to be filled.
+    fn fixed(&self) -> Result<Option<F>> {
+        if self.template.has_gaps() { Ok(None) } else { self.fill(&Scope::new()).map(Some) }
+    }
+
     fn fill(&self, scope: &Scope) -> Result<F> {
         form(texts(self.template.fill(scope)?))
     }
@@ -154,7 +159,28 @@ impl Deed {
             other => Err(Error::invalid(format!("{other:?} is nothing that a policy does"))
                 .with_hint("it is append, message, request, webhook or command")),
         };
+        let deed = deed.and_then(|deed| deed.checked());
         deed.map_err(|error| error.context(kind))
+    }
+
+    /// Refuses what can never be done, as far as that is known before anything has happened.
+    fn checked(self) -> Result<Self> {
+        match &self {
+            Self::Append(form) => form.fixed()?.map(append).transpose().map(drop)?,
+            Self::Command(form) => form.fixed()?.map(command).transpose().map(drop)?,
+            Self::Webhook(form) => {
+                // The secret may be there when it is run.
+                let hook = form.fixed()?.map(|form| Hook { secret_env: None, ..form });
+                hook.map(webhook).transpose().map(drop)?;
+            }
+            Self::Message(form) => {
+                form.fixed()?.map(|form| form.to.parse::<Address>()).transpose().map(drop)?;
+            }
+            Self::Request(form) => {
+                form.fixed()?.map(|form| form.to.parse::<Address>()).transpose().map(drop)?;
+            }
+        }
+        Ok(self)
     }
 
     /// Whether nothing but the log is touched by it.

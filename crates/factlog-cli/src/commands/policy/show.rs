@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::Context;
 use super::read;
 use crate::failure::Outcome;
-use crate::output::{Column, Format, Listing, note};
+use crate::output::{Column, Format, Listing, note, plain};
 
 /// What each built-in policy can be told.
 const TAKES: [(&str, &str); 5] = [
@@ -33,7 +33,9 @@ pub(super) fn built_in(context: &Context) -> Outcome {
 
 pub(super) async fn list(context: &Context, file: &Path) -> Outcome {
     let format = context.format("policy list", Listing::FORMATS)?;
-    let rules = if file.exists() { read(file)? } else { Vec::new() };
+    // One that was named must be there.
+    let is_usual = file == Path::new("policies.toml");
+    let rules = if is_usual && !file.exists() { Vec::new() } else { read(file)? };
     let log = context.open().await?;
     let mut states: BTreeMap<String, Value> = BTreeMap::new();
     for (name, state) in policy_states(&log).await? {
@@ -121,6 +123,5 @@ fn said(told: &Told) -> String {
 pub(super) fn line(told: &Told) -> String {
     let at = told.at.to_string()[..19].replace('T', " ");
     let key = told.key.as_deref().map(|key| format!(" {key}")).unwrap_or_default();
-    let plain: String = said(told).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    format!("{at}  {} {}{key}: {plain}", told.policy, told.what)
+    plain(&format!("{at}  {} {}{key}: {}", told.policy, told.what, said(told)))
 }

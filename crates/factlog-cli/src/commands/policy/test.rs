@@ -27,11 +27,12 @@ pub(super) async fn run(
     let bus = Bus::new(log.clone());
     let shown_max = last.unwrap_or(SHOWN_MAX).min(SHOWN_MAX);
     let mut shown: VecDeque<Rehearsed> = VecDeque::new();
-    let (mut would, mut would_not) = (0_u64, 0_u64);
+    let (mut would, mut would_not, mut history) = (0_u64, 0_u64, 0_u64);
     let counting = Counting::new();
     for policy in policies {
         let each = |one: Rehearsed| {
             *(if one.why_not.is_some() { &mut would_not } else { &mut would }) += 1;
+            history += u64::from(one.why_not.as_deref().is_some_and(|why| why.starts_with("history")));
             counting.say(format_args!("{}: {would} firings", one.policy));
             shown.push_back(one);
             if shown.len() > shown_max {
@@ -63,6 +64,11 @@ pub(super) async fn run(
     listing.print(format)?;
     if format == Format::Table {
         note(format_args!("{would} firings would have been, {would_not} would not; nothing was done"));
+    }
+    if history > 0 {
+        note(format_args!(
+            "{history} of them happened long before they were recorded: `history = true` acts on such, too"
+        ));
     }
     Ok(log.close().await?)
 }

@@ -8,7 +8,7 @@ use factlog_agents::statistics::Durations;
 use serde_json::{Value, json};
 
 use crate::failure::Outcome;
-use crate::output::{Format, Listing, is_terminal, note, span, stdout};
+use crate::output::{Format, Listing, is_terminal, note, plain, span, stdout};
 
 /// A table on a terminal shows this many matches, unless it is told otherwise.
 const SHOWN_ON_TERMINAL: usize = 50;
@@ -95,7 +95,8 @@ impl Found {
                 span(found.duration().as_millis() as u64),
             ];
             if with_key {
-                row.push(found.key.as_deref().unwrap_or_default().to_owned());
+                let key = found.key.as_deref().unwrap_or_default();
+                row.push(if self.format == Format::Csv { key.to_owned() } else { plain(key) });
             }
             row.extend([positions(found, self.format), types(found)]);
             row
@@ -215,7 +216,7 @@ fn types(found: &Match) -> String {
 pub(super) fn line(out: &mut impl Write, found: &Match) -> Outcome {
     let at = found.known_at.to_string()[..19].replace('T', " ");
     let took = span(found.duration().as_millis() as u64);
-    let key = found.key.as_deref().map(|key| format!("  {key}")).unwrap_or_default();
+    let key = found.key.as_deref().map(|key| format!("  {}", plain(key))).unwrap_or_default();
     let at_positions = positions(found, Format::Table);
     writeln!(out, "{at}  {took:>7}{key}  {}  ({at_positions})", types(found))?;
     Ok(())
