@@ -40,6 +40,9 @@ pub(crate) struct Line {
     /// Its rate as a share of another one, measured in the same run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) share: Option<f64>,
+    /// By how much the process has grown from a quarter of a pass to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) grown_kib: Option<i64>,
     /// Events that the figures are made of, or that the log holds.
     pub(crate) events: u64,
     pub(crate) seconds: f64,
@@ -92,6 +95,9 @@ impl fmt::Display for Line {
         }
         if let Some(share) = self.share {
             write!(f, " share {share:.2}")?;
+        }
+        if let Some(grown) = self.grown_kib {
+            write!(f, " grown {grown} KiB")?;
         }
         Ok(())
     }

@@ -31,6 +31,8 @@ pub(crate) enum Test {
     Lag,
     /// States of the past, from what was remembered and from nothing.
     TimeTravel,
+    /// Patterns looked for in one pass, beside a plain read.
+    Match,
     /// Messages from agent to agent: from sending to the handler.
     Messages,
     /// Questions and their answers.
@@ -41,7 +43,7 @@ pub(crate) enum Test {
 
 impl Test {
     /// All of them.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Append,
         Self::AppendBatch,
         Self::Import,
@@ -54,13 +56,14 @@ impl Test {
         Self::Rebuild,
         Self::Lag,
         Self::TimeTravel,
+        Self::Match,
         Self::Messages,
         Self::Requests,
         Self::Subscribers,
     ];
 
     /// Those of a log.
-    pub(crate) const OF_LOGS: [Self; 12] = [
+    pub(crate) const OF_LOGS: [Self; 13] = [
         Self::Append,
         Self::AppendBatch,
         Self::Import,
@@ -73,6 +76,7 @@ impl Test {
         Self::Rebuild,
         Self::Lag,
         Self::TimeTravel,
+        Self::Match,
     ];
 
     /// Those of agents that talk.
@@ -92,6 +96,7 @@ impl Test {
             Self::Rebuild => "rebuild",
             Self::Lag => "lag",
             Self::TimeTravel => "time-travel",
+            Self::Match => "match",
             Self::Messages => "messages",
             Self::Requests => "requests",
             Self::Subscribers => "subscribers",

@@ -10,6 +10,7 @@ mod index;
 mod json;
 mod line;
 mod made;
+mod pattern;
 mod sections;
 mod segment;
 mod snapshot;
@@ -19,6 +20,7 @@ pub use importers::importers;
 pub use index::index;
 pub use json::json;
 pub use line::line;
+pub use pattern::pattern;
 pub use segment::segment;
 pub use snapshot::snapshot;
 
@@ -26,11 +28,12 @@ pub use snapshot::snapshot;
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("line", line),
     ("segment", segment),
     ("index", index),
     ("snapshot", snapshot),
     ("importers", importers),
     ("json", json),
+    ("pattern", pattern),
 ];

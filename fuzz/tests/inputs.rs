@@ -46,4 +46,4 @@ macro_rules! tests {
     };
 }
 
-tests!(line segment index snapshot importers json);
+tests!(line segment index snapshot importers json pattern);

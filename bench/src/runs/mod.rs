@@ -4,6 +4,7 @@ mod append;
 mod fixture;
 mod follow;
 mod lag;
+mod matching;
 mod open;
 mod read;
 mod rebuild;
@@ -80,6 +81,14 @@ fn measure(options: &Options, disk: &Disk) -> Result<()> {
                     take_turns(options, test, |kind| {
                         let (subject, written) = fixtures.open(kind)?;
                         time_travel::run(subject, written, case, took)
+                    })?;
+                }
+            }
+            Test::Match => {
+                for case in matching::CASES {
+                    take_turns(options, test, |kind| {
+                        let (subject, written) = fixtures.open(kind)?;
+                        matching::run(subject, written, case, took)
                     })?;
                 }
             }

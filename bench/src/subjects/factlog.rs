@@ -14,7 +14,7 @@ use factlog_stores::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Look, Projecting, Seen, Subject, What, factlog_states};
+use super::{Found, Look, Projecting, Seen, Subject, What, factlog_matches, factlog_states};
 use crate::measure::Appends;
 use crate::server;
 use crate::tasks::{self, Appender};
@@ -174,6 +174,16 @@ impl Subject for Factlog {
 
     fn rebuild(&self) -> Result<u64> {
         factlog_states::rebuild(&self.log)
+    }
+
+    fn find(
+        &self,
+        patterns: &[&str],
+        every: bool,
+        is_matched: bool,
+        look: &mut dyn FnMut(u64),
+    ) -> Result<Found> {
+        factlog_matches::find(&self.log, patterns, every, is_matched, look)
     }
 
     fn project(&self) -> Result<Box<dyn Projecting>> {

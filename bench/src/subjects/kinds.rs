@@ -139,6 +139,7 @@ pub(crate) static KINDS: [Kind; 19] = [
             Test::Follow,
             Test::Rebuild,
             Test::Lag,
+            Test::Match,
             Test::Messages,
             Test::Requests,
             Test::Subscribers,

@@ -2,6 +2,7 @@
 
 mod kinds;
 mod factlog;
+mod factlog_matches;
 mod factlog_states;
 mod json_scan;
 mod raw_log;
@@ -60,6 +61,18 @@ pub(crate) trait Subject: Send + Sync {
         bail!("it has no projections")
     }
 
+    /// Looks for patterns in the events of which they speak, or in every event, or only reads these; says how many were read
+    /// so far.
+    fn find(
+        &self,
+        _patterns: &[&str],
+        _every: bool,
+        _is_matched: bool,
+        _look: &mut dyn FnMut(u64),
+    ) -> Result<Found> {
+        bail!("it has no patterns")
+    }
+
     /// Starts a projection that notes when it takes each event in.
     fn project(&self) -> Result<Box<dyn Projecting>> {
         bail!("it has no projections")
@@ -85,6 +98,15 @@ pub(crate) trait Subject: Send + Sync {
 pub(crate) trait Projecting {
     /// Waits until it has taken this position in; all positions, in its order, and when it took them in.
     fn taken(self: Box<Self>, last: u64) -> Result<Vec<(u64, Instant)>>;
+}
+
+/// What patterns have found.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) events: u64,
+    pub(crate) matches: u64,
+    /// Beginnings given up for want of room.
+    pub(crate) dropped: u64,
 }
 
 /// A state of the past.

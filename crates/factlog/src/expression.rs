@@ -1,17 +1,23 @@
 //! Conditions and values over what events say, in the Common Expression Language.
 
+mod asked;
+mod reading;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use cel::objects::{Key, Map};
-use cel::{Context, Program, Value};
+use cel::{Context, Env, Program, Value};
 use serde_json::Value as Json;
 
+use self::asked::Asked;
 use crate::{Error, Event, Result};
 
 /// Bytes of an expression.
-const EXPRESSION_BYTES_MAX: usize = 10_000;
+const EXPRESSION_BYTES_MAX: usize = 4_000;
+/// The language with its own functions, made once.
+static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// An expression over an event: `data.priority == "high" && size(event.tags) > 0`.
 ///
@@ -29,6 +35,10 @@ const EXPRESSION_BYTES_MAX: usize = 10_000;
 pub struct Expression {
     text: Arc<str>,
     program: Arc<Program>,
+    /// Of the data, what it asks for.
+    data: Asked,
+    /// Whether it asks for the rest of the event.
+    asks_for_rest: bool,
 }
 
 impl std::fmt::Debug for Expression {
@@ -49,14 +59,15 @@ impl Expression {
                 text.len()
             )));
         }
-        let compiled = catch_unwind(|| Program::compile(text));
-        let unreadable = |cause: String| {
+        let program = reading::read(text).map_err(|cause| {
             Error::invalid(format!("the condition {text:?}: {cause}"))
                 .with_hint("for example data.priority == \"high\" && event.source != \"ci\"")
-        };
-        let program = compiled.map_err(|_| unreadable("it cannot be read".to_owned()))?;
-        let program = program.map_err(|cause| unreadable(cause.to_string()))?;
-        Ok(Self { text: text.into(), program: Arc::new(program) })
+        })?;
+        let data = Asked::of(program.expression(), "data");
+        let mut expression =
+            Self { text: text.into(), program: Arc::new(program), data, asks_for_rest: false };
+        expression.asks_for_rest = expression.speaks_of("event");
+        Ok(expression)
     }
 
     /// As it was written.
@@ -66,12 +77,19 @@ impl Expression {
 
     /// Whether it speaks of a name, such as that of a step of a pattern.
     pub fn speaks_of(&self, name: &str) -> bool {
-        self.program.references().has_variable(name)
+        let references = self.program.references();
+        // A dot in front of a name says that it is no loop's own.
+        references.has_variable(name) || references.has_variable(&format!(".{name}"))
+    }
+
+    /// A name that it speaks of and that is none of these, nor one of the language's own.
+    pub fn unknown_name(&self, known: &[&str]) -> Option<String> {
+        asked::unknown(self.program.expression(), &mut known.to_vec())
     }
 
     /// Whether it holds for an event.
     pub fn holds(&self, event: &Event) -> bool {
-        self.holds_in(&Scope::of(event))
+        self.holds_in(&Scope::asked_for(self, event))
     }
 
     /// Whether it holds for what is in sight.
@@ -90,7 +108,7 @@ impl Expression {
     }
 
     fn evaluate(&self, scope: &Scope) -> Result<Value, String> {
-        let mut context = Context::default();
+        let mut context = Context::with_env(Arc::clone(&LANGUAGE));
         for (name, value) in &scope.0 {
             context.add_variable_from_value(name.as_str(), value.clone());
         }
@@ -112,14 +130,38 @@ impl Scope {
 
     /// An event: its `data`, and the rest as `event`.
     pub fn of(event: &Event) -> Self {
-        let Json::Object(mut fields) = wire(event) else { return Self::default() };
-        let data = fields.remove("data").unwrap_or_default();
-        Self::new().with("data", &data).with("event", &Json::Object(fields))
+        Self::new().with_data(event).with_rest(event)
+    }
+
+    /// An event, as far as an expression asks for it.
+    pub(crate) fn asked_for(expression: &Expression, event: &Event) -> Self {
+        let scope = match &expression.data {
+            Asked::Nothing => Self::new(),
+            Asked::Fields(names) => Self::new().and("data", asked::fields(event.data.as_str(), names)),
+            Asked::All => Self::new().with_data(event),
+        };
+        if expression.asks_for_rest { scope.with_rest(event) } else { scope }
+    }
+
+    fn with_data(self, event: &Event) -> Self {
+        self.and("data", serde_json::from_str(event.data.as_str()).unwrap_or_default())
+    }
+
+    fn with_rest(self, event: &Event) -> Self {
+        let mut rest = wire(event);
+        if let Some(fields) = rest.as_object_mut() {
+            fields.remove("data");
+        }
+        self.and("event", rest)
     }
 
     /// Another name, for a value.
     #[must_use]
-    pub fn with(mut self, name: &str, value: &Json) -> Self {
+    pub fn with(self, name: &str, value: &Json) -> Self {
+        self.and(name, value.clone())
+    }
+
+    fn and(mut self, name: &str, value: Json) -> Self {
         self.0.push((name.to_owned(), value_of(value)));
         self
     }
@@ -127,7 +169,7 @@ impl Scope {
     /// Another name, for an event with its `data`.
     #[must_use]
     pub fn with_event(self, name: &str, event: &Event) -> Self {
-        self.with(name, &wire(event))
+        self.and(name, wire(event))
     }
 }
 
@@ -136,19 +178,19 @@ fn wire(event: &Event) -> Json {
 }
 
 /// JSON as the language sees it.
-fn value_of(json: &Json) -> Value {
+fn value_of(json: Json) -> Value {
     match json {
         Json::Null => Value::Null,
-        Json::Bool(value) => Value::Bool(*value),
+        Json::Bool(value) => Value::Bool(value),
         Json::Number(number) => match number.as_i64() {
             Some(whole) => Value::Int(whole),
             None => Value::Float(number.as_f64().unwrap_or_default()),
         },
-        Json::String(text) => Value::String(Arc::new(text.clone())),
-        Json::Array(items) => Value::List(Arc::new(items.iter().map(value_of).collect())),
+        Json::String(text) => Value::String(Arc::new(text)),
+        Json::Array(items) => Value::List(Arc::new(items.into_iter().map(value_of).collect())),
         Json::Object(fields) => {
             let fields: HashMap<String, Value> =
-                fields.iter().map(|(name, value)| (name.clone(), value_of(value))).collect();
+                fields.into_iter().map(|(name, value)| (name, value_of(value))).collect();
             Value::Map(fields.into())
         }
     }
@@ -222,6 +264,44 @@ mod tests {
         }
         for text in ["data.", "((", "", "data.x = 1"] {
             assert!(Expression::compile(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_condition_sees_the_same_whichever_part_of_the_data_it_asks_for() {
+        let data = json!({"n": 1, "data": {"n": 2}, "list": [{"n": 3}], "with space": 4});
+        for condition in [
+            "data.n == 1 && data.data.n == 2",
+            "data.list.exists(data, data.n == 3) && data.n == 1",
+            "data['with space'] == 4 && data.n == 1",
+            "size(data) == 4",
+            ".data.n == 1",
+            "has(data.n) && !has(data.m)",
+        ] {
+            assert!(holds(condition, &data), "{condition}");
+        }
+        assert!(!holds("data.n == 1", &json!([1])) && !holds("has(data.n)", &json!("n")));
+    }
+
+    /// Story: a long sum overflowed the stack of whoever asked, and loops in loops went on for ever.
+    #[test]
+    fn what_no_stack_and_no_time_is_enough_for_is_refused() {
+        let loops = |deep: usize| "[1, 2].all(a, ".repeat(deep) + "true" + &")".repeat(deep);
+        let sum = |parts: usize| vec!["1"; parts].join("+") + " > 0";
+        for (text, because) in [
+            (sum(1_900), "nested deeper than"),
+            ("data".to_owned() + &"[0]".repeat(1_300), "nested deeper than"),
+            ("data".to_owned() + &".a".repeat(1_900), "nested deeper than"),
+            ("(".repeat(1_900) + "1" + &")".repeat(1_900), "limit"),
+            (loops(3), "stand in each other"),
+            ("['a']".to_owned() + &".map(x, x + x)".repeat(10) + " == []", "adds up too much"),
+            ("1 == ".repeat(1_000) + "1", "4000 are allowed"),
+        ] {
+            let error = Expression::compile(&text).unwrap_err().to_string();
+            assert!(error.contains(because), "{because}: {error}");
+        }
+        for text in [sum(30), loops(2), "data.list.filter(x, x > 1).map(x, x + 1).all(x, x > 2)".to_owned()] {
+            assert!(holds(&text, &json!({"list": [1, 2, 3]})), "{text}");
         }
     }
 

@@ -92,8 +92,8 @@ pub use memory::MemoryStore;
 pub use moment::Moment;
 pub use pattern::{
     LATE, LENGTH_MAX, Lateness, Match, MatchedStep, Matcher, Matching, Order, PATTERN_BYTES_MAX,
-    PATTERN_DEPTH_MAX, PATTERN_STEPS_MAX, PATTERN_WAYS_MAX, Pattern, STARTS_MAX, TAKEN_IN_LATER, TIMES_MAX,
-    Watching, length_of_time,
+    PATTERN_DEPTH_MAX, PATTERN_EXCLUSIONS_MAX, PATTERN_STEPS_MAX, PATTERN_WAYS_MAX, Pattern, STARTS_MAX,
+    TAKEN_IN_LATER, TIMES_MAX, Watching, length_of_time,
 };
 pub use position::{Position, Version};
 pub use projection::{At, Projected, Projection, ProjectionGroup};

@@ -5,6 +5,7 @@ mod grammar;
 mod lateness;
 mod matched;
 mod matcher;
+mod places;
 mod run;
 mod watching;
 
@@ -31,6 +32,8 @@ pub const PATTERN_STEPS_MAX: usize = 100;
 pub const TIMES_MAX: usize = PATTERN_STEPS_MAX;
 /// Orders in which the steps of a pattern can come, by its `and` and `or`.
 pub const PATTERN_WAYS_MAX: usize = 256;
+/// What must not follow, counted in each of these orders.
+pub const PATTERN_EXCLUSIONS_MAX: usize = 5_000;
 /// The longest `within`: ten years.
 pub const LENGTH_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
 
@@ -95,6 +98,17 @@ impl Pattern {
     /// What ties events together.
     pub fn key(&self) -> Option<&EventKey> {
         self.by.as_ref()
+    }
+
+    /// The names of its steps.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for name in self.chains.iter().flat_map(|chain| &chain.steps).filter_map(|step| step.name.as_ref()) {
+            if !names.contains(name) {
+                names.push(Arc::clone(name));
+            }
+        }
+        names
     }
 
     /// Whether it is one event: a type, with a condition perhaps.

@@ -149,6 +149,10 @@ fn what_cannot_be_read_is_told_with_its_place_and_what_was_expected() {
         ("a not followed by (b followed by c)", "", "what does not follow is an event"),
         ("(a not followed by b) and c", "", "not said until when"),
         ("(f: a or b) followed by c[data.n == f.data.n]", "", "there is a way without that step"),
+        ("a followed by b[f.data.x == data.x]", "", "speaks of f"),
+        ("f:a followed by b[f.data.x == data.x]", "", "there is no such step"),
+        ("a[foo > 1]", "", "speaks of foo"),
+        ("a[data.list.exists(t, t == u)]", "", "speaks of u"),
         ("a 101 times", "", "1 to 100 times"),
         ("(a followed by b) 51 times", "", "100 are allowed"),
         ("a and b and c and d and e and f and g", "", "256 are allowed"),
@@ -156,6 +160,9 @@ fn what_cannot_be_read_is_told_with_its_place_and_what_was_expected() {
         let error = text.parse::<Pattern>().unwrap_err().to_string();
         assert!(error.contains(place) && error.contains(expected), "{text}: {error}");
     }
+    let excluded = vec!["b"; 700].join(" or ");
+    let ways = format!("((f: a or a) not followed by ({excluded})) 8 times");
+    assert!(ways.parse::<Pattern>().unwrap_err().to_string().contains("5000 are allowed"));
     let deep = "(".repeat(100_000);
     assert!(deep.parse::<Pattern>().is_err());
     assert!("(".repeat(3_000).parse::<Pattern>().unwrap_err().to_string().contains("nested"));
@@ -170,6 +177,7 @@ fn types_with_odd_names_stand_in_quotes_and_words_of_the_language_in_any_case() 
     assert_eq!(found("a[data.n in [1, 2] && ']' != '['] followed by b", "a@1=2 b@2"), [[1, 2]]);
     // A name is told from a type by the space behind its colon.
     assert_eq!(found("a: b followed by x:y", "b@1 x:y@2"), [[1, 2]]);
+    assert_eq!(found("a[[1, 2].exists(t, t == data.n) && type(data.n) == int]", "a@1=2"), [[1]]);
 }
 
 #[test]

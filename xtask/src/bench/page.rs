@@ -14,7 +14,7 @@ const BASES: [Base; 2] = [("factlog-sqlite", "sqlite ratio"), ("factlog-jsonl", 
 const SERVER_BASES: [Base; 1] = [("factlog-postgres", "postgres ratio")];
 
 /// What is aimed at, by test.
-const TARGETS: [(&str, &str); 5] = [
+const TARGETS: [(&str, &str); 6] = [
     (
         "append",
         "Targets: factlog-jsonl 1.0 / 1.2 / 2.0 of tephra with 1 / 8 / 64 writers, and 1.2 of raw-log-group with 64; \
@@ -26,6 +26,11 @@ const TARGETS: [(&str, &str); 5] = [
     (
         "time-travel",
         "Target: what was remembered makes a look cost the events since, not those from the first on.",
+    ),
+    (
+        "match",
+        "The share is that of a plain read of the same events in the same run, and the growth that of the process from a quarter \
+         of a pass to its end. Targets: 0.5 or more, and no growth with the log.",
     ),
 ];
 
@@ -66,6 +71,7 @@ pub(crate) struct Measurement {
     pub(super) p50_us: Option<f64>,
     pub(super) p99_us: Option<f64>,
     pub(super) share: Option<f64>,
+    pub(super) grown_kib: Option<f64>,
 }
 
 /// The page, in Markdown.
@@ -149,6 +155,7 @@ mod tests {
 {"subject":"pg-copy","test":"read-all","opsPerSecond":400000}
 {"subject":"factlog-sqlite","test":"time-travel","case":"with history","p50Us":700}
 {"subject":"factlog-sqlite","test":"time-travel","case":"from nothing","p50Us":90000}
+{"subject":"factlog-sqlite","test":"match","case":"two steps","opsPerSecond":300000,"share":0.8,"grownKib":-12}
 {"subject":"factlog-sqlite","test":"messages","writers":16,"case":"1 in flight","opsPerSecond":500,"p50Us":900}
 {"subject":"nats-core","test":"messages","writers":16,"case":"1 in flight","opsPerSecond":5000,"p50Us":90}
 {"subject":"tokio-broadcast","test":"subscribers","opsPerSecond":1000000}
@@ -195,6 +202,14 @@ Target: what was remembered makes a look cost the events since, not those from t
 | --- | --- | ---: |
 | factlog-sqlite | from nothing | 90,000 |
 | factlog-sqlite | with history | 700 |
+
+## match
+
+The share is that of a plain read of the same events in the same run, and the growth that of the process from a quarter of a pass to its end. Targets: 0.5 or more, and no growth with the log.
+
+| subject | case | ops/s | share | grown KiB |
+| --- | --- | ---: | ---: | ---: |
+| factlog-sqlite | two steps | 300,000 | 0.80 | -12 |
 
 ## PostgreSQL
 

@@ -14,6 +14,7 @@ struct Runs {
     p50_us: Vec<f64>,
     p99_us: Vec<f64>,
     share: Vec<f64>,
+    grown_kib: Vec<f64>,
 }
 
 /// The load and the case, then the subject: the order of the rows.
@@ -26,8 +27,18 @@ pub(super) fn table<'a>(
     bases: &'static [Base],
 ) -> String {
     let rows = rows(measurements);
-    let mut names =
-        vec!["subject", "case", "writers", "batch", "ops/s", "least–greatest", "p50 µs", "p99 µs", "share"];
+    let mut names = vec![
+        "subject",
+        "case",
+        "writers",
+        "batch",
+        "ops/s",
+        "least–greatest",
+        "p50 µs",
+        "p99 µs",
+        "share",
+        "grown KiB",
+    ];
     names.extend(bases.iter().map(|(_, name)| *name));
     let cells: Vec<Vec<String>> = rows.iter().map(|(row, runs)| cells(row, runs, &rows, bases)).collect();
     let used: Vec<usize> =
@@ -55,6 +66,7 @@ fn rows<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> Rows {
         runs.p50_us.extend(measurement.p50_us);
         runs.p99_us.extend(measurement.p99_us);
         runs.share.extend(measurement.share);
+        runs.grown_kib.extend(measurement.grown_kib);
     }
     rows
 }
@@ -74,6 +86,7 @@ fn cells(row: &Row, runs: &Runs, rows: &Rows, bases: &'static [Base]) -> Vec<Str
         shown(median(&runs.p50_us)),
         shown(median(&runs.p99_us)),
         median(&runs.share).map(|share| format!("{share:.2}")).unwrap_or_default(),
+        median(&runs.grown_kib).map(|grown| format!("{grown:.0}")).unwrap_or_default(),
     ];
     cells.extend(bases.iter().map(|(base, _)| match (rate, rate_of(base, row, rows)) {
         (Some(rate), Some(base_rate)) if subject != base && rate > 0.0 => ratio_text(base_rate / rate),

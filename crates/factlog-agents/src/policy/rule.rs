@@ -21,6 +21,9 @@ use crate::vocabulary::pattern;
 /// Bytes of a file of rules.
 const RULES_BYTES_MAX: usize = 1024 * 1024;
 
+/// What conditions and gaps see, beside the steps that have names.
+const SEEN: [&str; 5] = ["data", "event", "first", "match", "firing"];
+
 /// The policies of a file, in its order.
 pub type Rules = Vec<Ruled>;
 
@@ -218,13 +221,22 @@ impl Rule {
                 "then = { append | message | request | webhook | command = { ... } }, or a list of them",
             )
         })?;
+        let names = pattern.names();
+        let known: Vec<&str> = SEEN.into_iter().chain(names.iter().map(|name| &**name)).collect();
+        if let Some(Ok(when)) = &when {
+            refuse_unknown(when.unknown_name(&known), &known).map_err(|error| error.context("when"))?;
+        }
         let then = match then {
             OneOrMore::One(one) => vec![one],
             OneOrMore::More(more) => more,
         };
         let mut deeds = Vec::new();
         for (place, deed) in then.into_iter().enumerate() {
-            deeds.push(Deed::of(deed).map_err(|error| error.context(format!("then, number {}", place + 1)))?);
+            let read = Deed::of(deed).and_then(|deed| {
+                refuse_unknown(deed.unknown_name(&known), &known)?;
+                Ok(deed)
+            });
+            deeds.push(read.map_err(|error| error.context(format!("then, number {}", place + 1)))?);
         }
         if deeds.is_empty() {
             return Err(Error::invalid("its `then` is empty"));
@@ -238,6 +250,14 @@ impl Rule {
             deeds,
             settings,
         })
+    }
+}
+
+fn refuse_unknown(unknown: Option<String>, known: &[&str]) -> Result<()> {
+    match unknown {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!("it speaks of {name}, which there is not"))
+            .with_hint(format!("it sees {}", known.join(", ")))),
     }
 }
 

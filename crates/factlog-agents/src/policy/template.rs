@@ -70,6 +70,20 @@ impl Template {
         })
     }
 
+    /// A name that a gap speaks of and that is none of these.
+    pub(super) fn unknown_name(&self, known: &[&str]) -> Option<String> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Whole(expression) => expression.unknown_name(known),
+            Self::Text(parts) => parts.iter().find_map(|part| match part {
+                Part::Text(_) => None,
+                Part::Gap(expression) => expression.unknown_name(known),
+            }),
+            Self::List(items) => items.iter().find_map(|item| item.unknown_name(known)),
+            Self::Object(fields) => fields.iter().find_map(|(_, value)| value.unknown_name(known)),
+        }
+    }
+
     /// Whether there is anything to fill.
     pub(super) fn has_gaps(&self) -> bool {
         match self {

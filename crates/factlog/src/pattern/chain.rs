@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::grammar::{Follows, Node, Step};
-use super::{PATTERN_STEPS_MAX, PATTERN_WAYS_MAX};
+use super::{PATTERN_EXCLUSIONS_MAX, PATTERN_STEPS_MAX, PATTERN_WAYS_MAX};
 use crate::{Error, Expression, Result, TypePattern};
 
 /// One way in which a pattern can come.
@@ -70,7 +70,8 @@ impl Chain {
 pub(super) fn chains(node: &Node, names_of: &dyn Fn(&TypePattern) -> Vec<TypePattern>) -> Result<Vec<Chain>> {
     let mut declared = Vec::new();
     declare(node, &mut declared)?;
-    let ways = Ways { names_of }.of(node)?;
+    known_names(node, &declared)?;
+    let ways = Ways { names_of, declared: &declared }.of(node)?;
     ways.iter().map(|way| link(way, &declared)).collect()
 }
 
@@ -78,6 +79,28 @@ fn not_there(name: &str) -> Error {
     Error::invalid(format!("a condition speaks of {name}, and there is a way without that step")).with_hint(
         "beside an `or`, write each way whole: (f: a followed by c[data.n == f.data.n]) or (b followed by c)",
     )
+}
+
+/// Refuses a condition that speaks of what there is not: it would never hold.
+fn known_names(node: &Node, declared: &[Arc<str>]) -> Result<()> {
+    match node {
+        Node::Step(step) => {
+            let known: Vec<&str> =
+                ["data", "event"].into_iter().chain(declared.iter().map(|name| &**name)).collect();
+            let unknown = step.condition.as_ref().and_then(|condition| condition.unknown_name(&known));
+            match unknown {
+                None => Ok(()),
+                Some(name) => Err(Error::invalid(format!("a condition speaks of {name}, and there is no such step"))
+                    .with_hint("it sees data, event, and steps with a name, a colon and a space before their type: f: task:failed")),
+            }
+        }
+        Node::Sequence(first, more) => {
+            known_names(first, declared)?;
+            more.iter().try_for_each(|(_, node)| known_names(node, declared))
+        }
+        Node::And(all) | Node::Or(all) => all.iter().try_for_each(|node| known_names(node, declared)),
+        Node::Times(node, _) => known_names(node, declared),
+    }
 }
 
 /// The names of steps.
@@ -110,21 +133,30 @@ fn declare(node: &Node, names: &mut Vec<Arc<str>>) -> Result<()> {
 struct Way {
     steps: Vec<WayStep>,
     /// What must not come after the last step.
-    after: Vec<Step>,
+    after: Vec<Excluded>,
 }
 
 #[derive(Debug, Clone)]
 struct WayStep {
     name: Option<Arc<str>>,
     any_of: Vec<Arc<Atom>>,
-    /// A condition that may speak of others.
+    /// A condition that speaks of steps.
     condition: Option<Expression>,
     /// What must not come before it, after the step before.
-    before: Vec<Step>,
+    before: Vec<Excluded>,
 }
 
+/// What must not come, with a condition that speaks of steps.
+#[derive(Debug, Clone)]
+struct Excluded {
+    atom: Arc<Atom>,
+    condition: Option<Expression>,
+}
+
+/// Each event that is written in the pattern is one atom, however often the ways have it.
 struct Ways<'a> {
     names_of: &'a dyn Fn(&TypePattern) -> Vec<TypePattern>,
+    declared: &'a [Arc<str>],
 }
 
 impl Ways<'_> {
@@ -156,14 +188,20 @@ impl Ways<'_> {
     }
 
     fn one(&self, step: &Step) -> Way {
-        let atom = Atom { types: (self.names_of)(&step.event_type), condition: None };
-        let step = WayStep {
-            name: step.name.as_deref().map(Arc::from),
-            any_of: vec![Arc::new(atom)],
-            condition: step.condition.clone(),
-            before: Vec::new(),
-        };
+        let (atom, condition) = self.atom(step);
+        let name = step.name.as_deref().map(Arc::from);
+        let step = WayStep { name, any_of: vec![atom], condition, before: Vec::new() };
         Way { steps: vec![step], after: Vec::new() }
+    }
+
+    /// An event with what can be asked of it alone, and the condition if that speaks of steps.
+    fn atom(&self, step: &Step) -> (Arc<Atom>, Option<Expression>) {
+        let is_of_steps = self.declared.iter().any(|name| speaks_of(step.condition.as_ref(), name));
+        let (own, of_steps) = match step.condition.clone() {
+            condition if is_of_steps => (None, condition),
+            condition => (condition, None),
+        };
+        (Arc::new(Atom { types: (self.names_of)(&step.event_type), condition: own }), of_steps)
     }
 
     fn sequence(&self, first: &Node, more: &[(Follows, Node)]) -> Result<Vec<Way>> {
@@ -182,15 +220,14 @@ impl Ways<'_> {
     }
 
     /// What must not follow: an event, or one of several.
-    fn excluded(&self, node: &Node, not: &mut Vec<Step>) -> Result<()> {
+    fn excluded(&self, node: &Node, not: &mut Vec<Excluded>) -> Result<()> {
         match node {
             Node::Step(step) if step.name.is_some() => {
                 Err(Error::invalid("what does not follow has no name: there is nothing to speak of"))
             }
             Node::Step(step) => {
-                for event_type in (self.names_of)(&step.event_type) {
-                    not.push(Step { event_type, ..step.clone() });
-                }
+                let (atom, condition) = self.atom(step);
+                not.push(Excluded { atom, condition });
                 Ok(())
             }
             Node::Or(all) => all.iter().try_for_each(|node| self.excluded(node, not)),
@@ -224,7 +261,15 @@ fn product(left: &[Way], right: &[Way], join: impl Fn(&Way, &Way) -> Result<Vec<
             ways = bounded(ways)?;
         }
     }
-    Ok(ways)
+    let exclusions =
+        |way: &Way| way.after.len() + way.steps.iter().map(|step| step.before.len()).sum::<usize>();
+    match ways.iter().map(exclusions).sum::<usize>() {
+        all if all > PATTERN_EXCLUSIONS_MAX => Err(Error::invalid(format!(
+            "the ways in which the pattern can come have {all} times what must not follow; {PATTERN_EXCLUSIONS_MAX} are allowed"
+        ))
+        .with_hint("exclude less, or put fewer steps together with `and` and `or`")),
+        _ => Ok(ways),
+    }
 }
 
 /// One way behind another.
@@ -319,22 +364,16 @@ fn link(way: &Way, declared: &[Arc<str>]) -> Result<Chain> {
         Chain { steps: Vec::new(), guards: Vec::new(), may_fall_back: false, has_alternatives: false };
     let mut checks: Vec<Vec<Check>> = vec![Vec::new(); count];
     for (own, step) in way.steps.iter().enumerate() {
-        let atom = |condition: Option<Expression>| -> Vec<Arc<Atom>> {
-            let with =
-                |atom: &Arc<Atom>| Arc::new(Atom { types: atom.types.clone(), condition: condition.clone() });
-            step.any_of.iter().map(with).collect()
-        };
-        let mut names = Vec::new();
-        for name in declared.iter().filter(|name| speaks_of(step.condition.as_ref(), name)) {
-            names.push((Arc::clone(name), place(name).ok_or_else(|| not_there(name))?));
-        }
-        let is_plain = names.is_empty();
-        if let (Some(condition), false) = (&step.condition, is_plain) {
+        if let Some(condition) = step.condition.clone() {
+            let mut names = Vec::new();
+            for name in declared.iter().filter(|name| condition.speaks_of(name)) {
+                names.push((Arc::clone(name), place(name).ok_or_else(|| not_there(name))?));
+            }
             let last = names.iter().map(|(_, at)| *at).fold(own, usize::max);
-            checks[last].push(Check { condition: condition.clone(), own: Some(own), names });
+            checks[last].push(Check { condition, own: Some(own), names });
         }
-        let atoms = atom(step.condition.clone().filter(|_| is_plain));
-        chain.steps.push(ChainStep { name: step.name.clone(), atoms, checks: Vec::new(), is_kept: false });
+        let (name, atoms) = (step.name.clone(), step.any_of.clone());
+        chain.steps.push(ChainStep { name, atoms, checks: Vec::new(), is_kept: false });
         chain.guards.push(link_guards(&step.before, own, declared, &place)?);
     }
     chain.guards.push(link_guards(&way.after, count, declared, &place)?);
@@ -348,15 +387,17 @@ fn speaks_of(condition: Option<&Expression>, name: &str) -> bool {
 
 /// What must not come while so many steps are taken.
 fn link_guards(
-    not: &[Step],
+    not: &[Excluded],
     taken: usize,
     declared: &[Arc<str>],
     place: &dyn Fn(&Arc<str>) -> Option<usize>,
 ) -> Result<Vec<Guard>> {
-    let mut guards = Vec::new();
-    for step in not {
+    let link = |Excluded { atom, condition }: &Excluded| {
+        let Some(condition) = condition.clone() else {
+            return Ok(Guard { atom: Arc::clone(atom), check: None });
+        };
         let mut names = Vec::new();
-        for name in declared.iter().filter(|name| speaks_of(step.condition.as_ref(), name)) {
+        for name in declared.iter().filter(|name| condition.speaks_of(name)) {
             match place(name) {
                 None => return Err(not_there(name)),
                 Some(at) if at >= taken => {
@@ -367,17 +408,9 @@ fn link_guards(
                 Some(at) => names.push((Arc::clone(name), at)),
             }
         }
-        let condition = step.condition.clone();
-        let (own, check) = match (condition, names.is_empty()) {
-            (Some(condition), false) => (None, Some(Check { condition, own: None, names })),
-            (condition, _) => (condition, None),
-        };
-        guards.push(Guard {
-            atom: Arc::new(Atom { types: vec![step.event_type.clone()], condition: own }),
-            check,
-        });
-    }
-    Ok(guards)
+        Ok(Guard { atom: Arc::clone(atom), check: Some(Check { condition, own: None, names }) })
+    };
+    not.iter().map(link).collect()
 }
 
 /// What the matcher has to remember of a chain.

@@ -1,14 +1,16 @@
 //! The matcher: events in, matches out, in one pass and bounded memory.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pattern;
-use super::chain::{Atom, Chain};
+use super::chain::Chain;
 use super::matched::{Match, MatchedStep, Matching};
-use super::run::{Hits, Run, Taken, may_begin};
+use super::places::{Atoms, Hits, Places};
+use super::run::{Run, Taken, may_begin};
 use crate::{Event, Position, Timestamp};
 
 /// Beginnings that wait at once for what completes them; of more, the oldest is given up and counted.
@@ -18,8 +20,6 @@ pub const LATE: Duration = Duration::from_secs(86_400);
 /// An event that is recorded so long after it happened was taken in later, such as by an import: that something did not
 /// follow it is then not told by the clock.
 pub const TAKEN_IN_LATER: Duration = Duration::from_secs(3_600);
-/// Types whose part in the pattern is remembered.
-const TYPES_MAX: usize = 4_096;
 /// Lists are looked through for what is no longer there once they are this much longer than they need to be.
 const STALE_MAX: usize = 1_024;
 
@@ -47,29 +47,16 @@ pub struct Matcher {
     pattern: Pattern,
     order: Order,
     starts_max: usize,
-    /// Everything that the pattern looks at, and where.
-    atoms: Vec<Arc<Atom>>,
+    atoms: Atoms,
     places: Vec<Places>,
-    /// Which atoms a type may be.
-    types: HashMap<Arc<str>, Arc<[usize]>>,
-    keys: HashMap<Option<Arc<str>>, Key>,
+    /// What is tied together; all of it by one empty key where the pattern does not ask.
+    keys: HashMap<Arc<str>, Key>,
     starts: BTreeMap<u64, Start>,
     next_start: u64,
     /// When beginnings are given up by the clock.
     deadlines: BinaryHeap<Reverse<(Timestamp, u64)>>,
     counts: Matching,
     found: Vec<Match>,
-}
-
-/// Where in one chain its atoms stand: of steps, and of guards.
-#[derive(Debug, Default)]
-struct Places {
-    /// By step, the atoms.
-    steps: Vec<Vec<usize>>,
-    /// By the number of steps taken, the atom of each guard.
-    guards: Vec<Vec<usize>>,
-    /// Where its lists begin among those of a key.
-    lists: usize,
 }
 
 /// What is tied together by one key.
@@ -84,7 +71,7 @@ struct Key {
 /// A first step that waits.
 #[derive(Debug)]
 struct Start {
-    key: Option<Arc<str>>,
+    key: Arc<str>,
     position: Position,
     time: Timestamp,
     runs: Vec<(usize, Run)>,
@@ -93,33 +80,13 @@ struct Start {
 impl Matcher {
     /// A matcher that has seen nothing.
     pub fn new(pattern: &Pattern, order: Order) -> Self {
-        let mut atoms: Vec<Arc<Atom>> = Vec::new();
-        let mut place = |atom: &Arc<Atom>| {
-            let known = atoms.iter().position(|known| Arc::ptr_eq(known, atom));
-            known.unwrap_or_else(|| {
-                atoms.push(Arc::clone(atom));
-                atoms.len() - 1
-            })
-        };
-        let mut lists = 0;
-        let mut places = Vec::new();
-        for chain in pattern.chains().iter() {
-            let steps = chain.steps.iter().map(|step| step.atoms.iter().map(&mut place).collect()).collect();
-            let guards = chain
-                .guards
-                .iter()
-                .map(|guards| guards.iter().map(|guard| place(&guard.atom)).collect())
-                .collect();
-            places.push(Places { steps, guards, lists });
-            lists += chain.steps.len() + 1;
-        }
+        let (atoms, places) = Atoms::of(&pattern.chains());
         Self {
             pattern: pattern.clone(),
             order,
             starts_max: STARTS_MAX,
             atoms,
             places,
-            types: HashMap::new(),
             keys: HashMap::new(),
             starts: BTreeMap::new(),
             next_start: 0,
@@ -159,13 +126,10 @@ impl Matcher {
             Order::Time => event.time(),
         };
         self.give_up_by_clock(clock);
-        let may_be = self.may_be(event);
-        let is_meant = |at: &usize| self.atoms[*at].is_of_type(event);
-        let may_be: Vec<usize> = may_be.iter().copied().filter(is_meant).collect();
-        if !may_be.is_empty() {
-            match self.pattern.key().map(|key| key.of(event)) {
-                Some(None) => self.counts.without_key += 1,
-                key => self.look(event, key.flatten().map(Arc::from), &may_be),
+        if self.atoms.has_type(event) {
+            match self.pattern.key().map_or(Some(Cow::Borrowed("")), |key| key.of(event)) {
+                Some(key) => self.look(event, &key),
+                None => self.counts.without_key += 1,
             }
         }
         std::mem::take(&mut self.found)
@@ -194,65 +158,32 @@ impl Matcher {
         self.pattern.span().map(|within| later(start.time, within))
     }
 
-    /// Which atoms an event of this type may be.
-    fn may_be(&mut self, event: &Event) -> Arc<[usize]> {
-        if let Some(known) = self.types.get(event.event_type.as_str()) {
-            return Arc::clone(known);
+    fn look(&mut self, event: &Arc<Event>, key: &str) {
+        self.give_up_by_key(key, event.time());
+        if self.atoms.looks_like_any(event) {
+            let chains = self.pattern.chains();
+            self.go_on(event, key, &chains);
+            self.begin(event, key, &chains);
         }
-        let atoms = self.atoms.iter().enumerate();
-        let may_be: Arc<[usize]> =
-            atoms.filter(|(_, atom)| atom.may_be(&event.event_type)).map(|(at, _)| at).collect();
-        if self.types.len() >= TYPES_MAX {
-            self.types.clear();
-        }
-        self.types.insert(event.event_type.as_str().into(), Arc::clone(&may_be));
-        may_be
-    }
-
-    fn look(&mut self, event: &Arc<Event>, key: Option<Arc<str>>, may_be: &[usize]) {
-        self.give_up_by_key(key.as_ref(), event.time());
-        let mut is_hit = vec![false; self.atoms.len()];
-        for at in may_be {
-            is_hit[*at] = self.atoms[*at].holds(event);
-        }
-        if !is_hit.contains(&true) {
-            return;
-        }
-        let chains = self.pattern.chains();
-        let hits: Vec<(Vec<bool>, Vec<Vec<bool>>)> = self
-            .places
-            .iter()
-            .map(|places| {
-                let steps = places.steps.iter().map(|atoms| atoms.iter().any(|at| is_hit[*at])).collect();
-                let guards = places.guards.iter().map(|guards| guards.iter().map(|at| is_hit[*at]).collect());
-                (steps, guards.collect())
-            })
-            .collect();
-        self.go_on(event, key.as_ref(), &chains, &hits);
-        self.begin(event, key, &chains, &hits);
     }
 
     /// Goes on with those beginnings that wait for such an event.
-    fn go_on(
-        &mut self,
-        event: &Arc<Event>,
-        key: Option<&Arc<str>>,
-        chains: &[Chain],
-        hits: &[(Vec<bool>, Vec<Vec<bool>>)],
-    ) {
-        let Some(tied) = self.keys.get_mut(&key.cloned()) else { return };
+    fn go_on(&mut self, event: &Arc<Event>, key: &str, chains: &[Chain]) {
+        let Some(tied) = self.keys.get_mut(key) else { return };
         let mut concerned: Vec<(u64, usize)> = Vec::new();
         // By chain, the numbers of steps whose lists are made anew.
-        let mut emptied: Vec<u128> = vec![0; hits.len()];
-        for (of_chain, (steps, guards)) in hits.iter().enumerate() {
-            for (taken, guards) in guards.iter().enumerate().skip(1) {
-                let is_concerned = steps.get(taken) == Some(&true) || guards.contains(&true);
-                if is_concerned {
-                    emptied[of_chain] |= 1 << taken;
-                    let list = &mut tied.waiting[self.places[of_chain].lists + taken];
-                    concerned.extend(std::mem::take(list).into_iter().map(|id| (id, of_chain)));
-                }
+        let mut emptied: Vec<u128> = Vec::new();
+        for (of_chain, places) in self.places.iter().enumerate() {
+            let mut bits = 0;
+            for taken in places.steps_taken().filter(|taken| places.concerns(*taken, &self.atoms)) {
+                bits |= 1 << taken;
+                let list = std::mem::take(&mut tied.waiting[places.lists + taken]);
+                concerned.extend(list.into_iter().map(|id| (id, of_chain)));
             }
+            emptied.push(bits);
+        }
+        if concerned.is_empty() {
+            return;
         }
         // The oldest first; one that has two numbers of steps to go on from is looked at once.
         concerned.sort_unstable();
@@ -266,12 +197,12 @@ impl Matcher {
             let chain = &chains[of_chain];
             let before = run.taken();
             if is_in_reach(start.time, event.time(), self.pattern.span()) {
-                let (steps, guards) = (&hits[of_chain].0[..], &hits[of_chain].1[..]);
-                let (end, dropped) = run.advance(&Hits { chain, event, steps, guards });
+                let (places, atoms) = (&self.places[of_chain], &self.atoms);
+                let (end, dropped) = run.advance(&Hits { chain, event, places, atoms });
                 self.counts.dropped += dropped;
                 if let Some(end) = end {
-                    let found =
-                        Match { steps: end.steps(chain), key: start.key.clone(), known_at: event.time() };
+                    let key = told(&self.pattern, &start.key);
+                    let found = Match { steps: end.steps(chain), key, known_at: event.time() };
                     let earlier =
                         completed.get(&id).is_none_or(|other| is_earlier(self.order, &found, other));
                     if earlier {
@@ -302,20 +233,16 @@ impl Matcher {
     }
 
     /// Begins with an event that is a first step.
-    fn begin(
-        &mut self,
-        event: &Arc<Event>,
-        key: Option<Arc<str>>,
-        chains: &[Chain],
-        hits: &[(Vec<bool>, Vec<Vec<bool>>)],
-    ) {
+    fn begin(&mut self, event: &Arc<Event>, key: &str, chains: &[Chain]) {
         let mut runs: Vec<(usize, Run)> = Vec::new();
-        for (of_chain, chain) in chains.iter().enumerate().filter(|(of_chain, _)| hits[*of_chain].0[0]) {
+        let begins = |of_chain: &usize| self.places[*of_chain].is_step(0, &self.atoms);
+        for (of_chain, chain) in chains.iter().enumerate().filter(|(of_chain, _)| begins(of_chain)) {
             let first = Taken::first(event, chain.steps[0].is_kept);
             if !may_begin(chain, &first, event) {
                 continue;
             }
             if chain.steps.len() == 1 && !chain.has_end_guard() {
+                let key = told(&self.pattern, &key.into());
                 self.counts.matches += 1;
                 self.found.push(Match { steps: first.steps(chain), key, known_at: event.time() });
                 return;
@@ -327,10 +254,12 @@ impl Matcher {
         }
         let id = self.next_start;
         self.next_start += 1;
-        let lists = self.places.last().map_or(0, |places| places.lists + places.guards.len());
+        let key: Arc<str> =
+            self.keys.get_key_value(key).map_or_else(|| key.into(), |(known, _)| Arc::clone(known));
+        let lists = self.places.last().map_or(0, Places::lists_end);
         let tied = self
             .keys
-            .entry(key.clone())
+            .entry(Arc::clone(&key))
             .or_insert_with(|| Key { waiting: vec![Vec::new(); lists], ..Key::default() });
         tied.open += 1;
         for (of_chain, _) in &runs {
@@ -372,10 +301,9 @@ impl Matcher {
         }
     }
 
-    fn give_up_by_key(&mut self, key: Option<&Arc<str>>, time: Timestamp) {
-        let key = key.cloned();
+    fn give_up_by_key(&mut self, key: &str, time: Timestamp) {
         loop {
-            let Some(tied) = self.keys.get_mut(&key) else { return };
+            let Some(tied) = self.keys.get_mut(key) else { return };
             match tied.deadlines.peek() {
                 Some(Reverse((at, _))) if *at < time => {}
                 _ => return,
@@ -394,7 +322,7 @@ impl Matcher {
             let chain = &chains[*of_chain];
             let steps = run.complete(chain).filter(|_| chain.has_end_guard())?.steps(chain);
             let known_at = known_at.or(steps.last().map(|step| step.time)).unwrap_or(start.time);
-            Some(Match { steps, key: start.key.clone(), known_at })
+            Some(Match { steps, key: told(&self.pattern, &start.key), known_at })
         });
         if let Some(found) = complete.reduce(|a, b| if is_earlier(self.order, &b, &a) { b } else { a }) {
             self.counts.matches += 1;
@@ -408,16 +336,15 @@ impl Matcher {
         if let Some(tied) = self.keys.get_mut(&start.key) {
             tied.open -= 1;
         }
-        self.tidy(start.key.as_ref());
+        self.tidy(&start.key);
     }
 
     /// Forgets what only speaks of beginnings that have ended.
-    fn tidy(&mut self, key: Option<&Arc<str>>) {
-        let key = key.cloned();
+    fn tidy(&mut self, key: &str) {
         let starts = &self.starts;
-        if let Some(tied) = self.keys.get_mut(&key) {
+        if let Some(tied) = self.keys.get_mut(key) {
             if tied.open == 0 {
-                self.keys.remove(&key);
+                self.keys.remove(key);
             } else {
                 let most = 2 * tied.open + STALE_MAX;
                 for list in tied.waiting.iter_mut().filter(|list| list.len() > most) {
@@ -432,6 +359,11 @@ impl Matcher {
             self.deadlines.retain(|Reverse((_, id))| starts.contains_key(id));
         }
     }
+}
+
+/// The key that a match tells: none where the pattern does not ask.
+fn told(pattern: &Pattern, key: &Arc<str>) -> Option<Arc<str>> {
+    pattern.key().map(|_| Arc::clone(key))
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::chain::{Atom, Chain, Check, Guard};
 use super::matched::MatchedStep;
+use super::places::Hits;
 use crate::{Event, EventType, Position, Scope, Timestamp};
 
 /// Different ways on that one beginning keeps, where later steps depend on which it was.
@@ -52,15 +53,6 @@ impl Taken {
     }
 }
 
-/// What a chain makes of one event, whoever is waiting: which steps and guards it could be.
-pub(super) struct Hits<'a> {
-    pub(super) chain: &'a Chain,
-    pub(super) event: &'a Arc<Event>,
-    /// By the number of steps taken before it.
-    pub(super) steps: &'a [bool],
-    pub(super) guards: &'a [Vec<bool>],
-}
-
 /// A beginning on one chain.
 #[derive(Debug, Default)]
 pub(super) struct Run {
@@ -81,15 +73,13 @@ impl Run {
         let mut kept: Vec<(usize, Arc<Taken>)> = Vec::new();
         let mut gone_on: Vec<(usize, Arc<Taken>)> = Vec::new();
         for (taken, link) in std::mem::take(&mut self.slots) {
-            let next = (taken < count && hits.steps[taken])
-                .then(|| follow(chain, taken, &link, hits.event))
-                .flatten();
+            let next = hits.is_step(taken).then(|| follow(chain, taken, &link, hits.event)).flatten();
             let has_gone_on = next.is_some();
             gone_on.extend(next.map(|next| (taken + 1, next)));
             let is_ended = chain.guards[taken]
                 .iter()
-                .zip(&hits.guards[taken])
-                .any(|(guard, hit)| *hit && excludes(guard, &link, hits.event));
+                .zip(hits.guards(taken))
+                .any(|(guard, is_hit)| is_hit && excludes(guard, &link, hits.event));
             if !is_ended && (!has_gone_on || chain.may_fall_back) {
                 kept.push((taken, link));
             }
@@ -151,7 +141,7 @@ fn holds(check: &Check, all: &[&Arc<Taken>], event: &Arc<Event>) -> bool {
         Some(at) => of(at),
     };
     let Some(own) = own else { return false };
-    let mut scope = Scope::of(own);
+    let mut scope = Scope::asked_for(&check.condition, own);
     for (name, at) in &check.names {
         let Some(named) = of(*at) else { return false };
         scope = scope.with_event(name, named);

@@ -183,6 +183,17 @@ impl Deed {
         Ok(self)
     }
 
+    /// A name that one of its gaps speaks of and that is none of these.
+    pub(super) fn unknown_name(&self, known: &[&str]) -> Option<String> {
+        match self {
+            Self::Append(form) => form.template.unknown_name(known),
+            Self::Message(form) => form.template.unknown_name(known),
+            Self::Request(form) => form.template.unknown_name(known),
+            Self::Webhook(form) => form.template.unknown_name(known),
+            Self::Command(form) => form.template.unknown_name(known),
+        }
+    }
+
     /// Whether nothing but the log is touched by it.
     pub(super) fn is_in_log(&self) -> bool {
         matches!(self, Self::Append(_) | Self::Message(_))
