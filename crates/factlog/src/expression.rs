@@ -79,7 +79,7 @@ impl Expression {
     pub fn speaks_of(&self, name: &str) -> bool {
         let references = self.program.references();
         // A dot in front of a name says that it is no loop's own.
-        references.has_variable(name) || references.has_variable(&format!(".{name}"))
+        references.has_variable(name) || references.has_variable(format!(".{name}"))
     }
 
     /// A name that it speaks of and that is none of these, nor one of the language's own.

@@ -42,7 +42,10 @@ fn sessions() -> Place {
             "timestamp": time, "data": data});
         let name = format!("events/{}/{stream}.jsonl", &time[..10]);
         match files.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, text)) => *text += &format!("{line}\n"),
+            Some((_, text)) => {
+                text.push_str(line);
+                text.push('\n');
+            }
             None => files.push((name, format!("{line}\n"))),
         }
     }

@@ -78,7 +78,7 @@ fn made_growth(entries: &[IdedEntryExpr]) -> usize {
 pub(super) fn parts<'e>(part: &'e IdedExpr, mut add: impl FnMut(&'e IdedExpr, usize)) {
     match &part.expr {
         Expr::Call(call) => {
-            call.target.as_deref().into_iter().chain(&call.args).for_each(|part| add(part, 0))
+            call.target.as_deref().into_iter().chain(&call.args).for_each(|part| add(part, 0));
         }
         Expr::Select(select) => add(&select.operand, 0),
         Expr::List(list) => list.elements.iter().for_each(|part| add(part, 0)),

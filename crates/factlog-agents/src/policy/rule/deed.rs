@@ -159,7 +159,7 @@ impl Deed {
             other => Err(Error::invalid(format!("{other:?} is nothing that a policy does"))
                 .with_hint("it is append, message, request, webhook or command")),
         };
-        let deed = deed.and_then(|deed| deed.checked());
+        let deed = deed.and_then(Self::checked);
         deed.map_err(|error| error.context(kind))
     }
 
