@@ -43,7 +43,7 @@ fn sessions() -> Place {
         let name = format!("events/{}/{stream}.jsonl", &time[..10]);
         match files.iter_mut().find(|(known, _)| *known == name) {
             Some((_, text)) => {
-                text.push_str(line);
+                text.push_str(&line.to_string());
                 text.push('\n');
             }
             None => files.push((name, format!("{line}\n"))),
