@@ -1,10 +1,9 @@
 //! Threads and clocks: many writers at once, and what their latencies come to.
 
-use std::fmt;
 use std::io::Write;
 use std::sync::Barrier;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, fs, thread};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -35,6 +34,8 @@ pub(crate) struct Line {
     pub(crate) p50_us: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p99_us: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p999_us: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) open_us: Option<f64>,
     /// Its rate as a share of another one, measured in the same run.
@@ -67,6 +68,7 @@ impl Line {
         self.ops_per_second = Some(rounded(events as f64 / took.as_secs_f64(), 10.0));
         self.p50_us = latencies.percentile(50.0);
         self.p99_us = latencies.percentile(99.0);
+        self.p999_us = latencies.percentile(99.9);
         self
     }
 }
@@ -86,9 +88,12 @@ impl fmt::Display for Line {
                 write!(f, " {name} {count:3}")?;
             }
         }
-        for (name, figure) in
-            [("/s", self.ops_per_second), (" us p50", self.p50_us), (" us p99", self.p99_us)]
-        {
+        for (name, figure) in [
+            ("/s", self.ops_per_second),
+            (" us p50", self.p50_us),
+            (" us p99", self.p99_us),
+            (" us p99.9", self.p999_us),
+        ] {
             if let Some(figure) = figure {
                 write!(f, " {figure:12.1}{name}")?;
             }
@@ -244,6 +249,13 @@ impl Counting {
     pub(crate) fn finish(self) -> Appends {
         self.sum
     }
+}
+
+/// The memory of this process that is no file's, where the system tells.
+pub(crate) fn memory_kib() -> Option<i64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub(crate) enum Test {
     AppendBatch,
     /// Much at once, from one producer.
     Import,
+    /// A log of many streams, filled by many writers: the rate at its end as a share of that at its beginning.
+    Growth,
     /// Everything.
     ReadAll,
     /// All of one stream after another.
@@ -43,10 +45,11 @@ pub(crate) enum Test {
 
 impl Test {
     /// All of them.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Append,
         Self::AppendBatch,
         Self::Import,
+        Self::Growth,
         Self::ReadAll,
         Self::ReadStream,
         Self::ReadType,
@@ -63,10 +66,11 @@ impl Test {
     ];
 
     /// Those of a log.
-    pub(crate) const OF_LOGS: [Self; 13] = [
+    pub(crate) const OF_LOGS: [Self; 14] = [
         Self::Append,
         Self::AppendBatch,
         Self::Import,
+        Self::Growth,
         Self::ReadAll,
         Self::ReadStream,
         Self::ReadType,
@@ -87,6 +91,7 @@ impl Test {
             Self::Append => "append",
             Self::AppendBatch => "append-batch",
             Self::Import => "import",
+            Self::Growth => "growth",
             Self::ReadAll => "read-all",
             Self::ReadStream => "read-stream",
             Self::ReadType => "read-type",

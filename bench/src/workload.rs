@@ -6,6 +6,8 @@ use uuid::Uuid;
 
 /// Streams of a log.
 pub(crate) const STREAMS: usize = 1_000;
+/// Streams of a log that grows, each as busy as the others.
+pub(crate) const STREAMS_MANY: usize = 100_000;
 /// Types of events.
 pub(crate) const TYPES: usize = 24;
 /// Bytes of a body.
@@ -17,7 +19,7 @@ const BODIES: usize = 64;
 
 /// The names of the streams, by their numbers.
 pub(crate) static STREAM_NAMES: LazyLock<Vec<String>> =
-    LazyLock::new(|| (0..STREAMS).map(|stream| format!("task-{stream:04}")).collect());
+    LazyLock::new(|| (0..STREAMS_MANY).map(|stream| format!("task-{stream:04}")).collect());
 
 /// The names of the types, by their numbers.
 pub(crate) static TYPE_NAMES: LazyLock<Vec<String>> =
@@ -78,7 +80,12 @@ pub(crate) struct Writer {
 impl Writer {
     /// The writer of this number among so many.
     pub(crate) fn new(number: usize, writers: usize) -> Self {
-        let streams = (number..STREAMS).step_by(writers).map(|stream| (stream, 0)).collect();
+        Self::of(number, writers, STREAMS)
+    }
+
+    /// The same, of a log with so many streams.
+    pub(crate) fn of(number: usize, writers: usize, streams: usize) -> Self {
+        let streams = (number..streams).step_by(writers).map(|stream| (stream, 0)).collect();
         let random = fastrand::Rng::with_seed(number as u64 + 1);
         Self { streams, random, correlation: Uuid::nil(), left: 0 }
     }

@@ -1,12 +1,11 @@
 //! Matching: patterns looked for in one pass, and a plain read of the same events beside it.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
 use super::fixture::Written;
-use crate::measure::{Latencies, Line, rounded};
+use crate::measure::{Latencies, Line, memory_kib, rounded};
 use crate::subjects::Subject;
 
 /// A name, the patterns, and whether every event is read for them, or only those of which they speak.
@@ -66,11 +65,4 @@ pub(super) fn run(
     let line =
         Line { case: Some(case), share: Some(rounded(share, 100.0)), grown_kib: grown, ..Line::default() };
     Ok(line.figures(events, matching, latencies))
-}
-
-/// The memory of this process that is no file's, where the system tells.
-fn memory_kib() -> Option<i64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }

@@ -3,6 +3,7 @@
 mod append;
 mod fixture;
 mod follow;
+mod growth;
 mod lag;
 mod matching;
 mod open;
@@ -63,6 +64,7 @@ fn measure(options: &Options, disk: &Disk) -> Result<()> {
             }
             Test::AppendBatch => take_turns(options, test, |kind| append::run(kind, disk, BATCH, took))?,
             Test::Import => take_turns(options, test, |kind| append::import(kind, disk, took))?,
+            Test::Growth => take_turns(options, test, |kind| growth::run(kind, disk, options.events))?,
             Test::ReadAll | Test::ReadStream | Test::ReadType | Test::ReadCorrelation => {
                 take_turns(options, test, |kind| {
                     let (subject, written) = fixtures.open(kind)?;

@@ -10,7 +10,7 @@ use factlog::{
     Store, StreamName, Version,
 };
 use factlog_stores::{
-    JsonlOptions, JsonlStore, Open, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore,
+    Indexes, JsonlOptions, JsonlStore, Open, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -54,8 +54,17 @@ impl Factlog {
 
 /// A log in an SQLite file, with the settings that a user gets.
 pub(super) fn sqlite(folder: &Path) -> Result<Box<dyn Subject>> {
-    let store = SqliteStore::open(&SqliteOptions::new(folder.join(FILE)), Open::Create)?;
-    Ok(Factlog::of(store, &RUNTIME, false))
+    sqlite_with(folder, Indexes::Lagging)
+}
+
+/// The same with SQLite's own indexes.
+pub(super) fn sqlite_real(folder: &Path) -> Result<Box<dyn Subject>> {
+    sqlite_with(folder, Indexes::Real)
+}
+
+fn sqlite_with(folder: &Path, indexes: Indexes) -> Result<Box<dyn Subject>> {
+    let options = SqliteOptions { indexes: Some(indexes), ..SqliteOptions::new(folder.join(FILE)) };
+    Ok(Factlog::of(SqliteStore::open(&options, Open::Create)?, &RUNTIME, false))
 }
 
 /// A log in a folder of plain text, with the settings that a user gets.

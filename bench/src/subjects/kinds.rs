@@ -60,7 +60,7 @@ const USUAL: Kind = Kind {
 };
 
 /// All kinds, in the order in which they take turns.
-pub(crate) static KINDS: [Kind; 19] = [
+pub(crate) static KINDS: [Kind; 20] = [
     Kind {
         name: "factlog-sqlite",
         tests: &Test::ALL,
@@ -68,6 +68,24 @@ pub(crate) static KINDS: [Kind; 19] = [
         callers: BLOCK_ON,
         log_of: "factlog-sqlite",
         talk: Some(talk::sqlite),
+        ..USUAL
+    },
+    Kind {
+        name: "factlog-sqlite-real",
+        tests: &[
+            Test::Append,
+            Test::AppendBatch,
+            Test::Import,
+            Test::Growth,
+            Test::ReadAll,
+            Test::ReadStream,
+            Test::ReadType,
+            Test::ReadCorrelation,
+            Test::Open,
+        ],
+        open: factlog::sqlite_real,
+        callers: BLOCK_ON,
+        log_of: "factlog-sqlite-real",
         ..USUAL
     },
     Kind {
@@ -108,6 +126,7 @@ pub(crate) static KINDS: [Kind; 19] = [
             Test::Append,
             Test::AppendBatch,
             Test::Import,
+            Test::Growth,
             Test::ReadAll,
             Test::ReadStream,
             Test::ReadType,

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use rusqlite::{Connection, params};
 
 use super::Seen;
-use crate::workload::{Batch, STREAMS};
+use crate::workload::{Batch, STREAMS_MANY};
 
 /// Numbers for names are given beforehand, which is as cheap as it can be.
 const SCHEMA: &str = "
@@ -38,7 +38,7 @@ pub(super) struct Heads {
 
 impl Heads {
     pub(super) fn new(position: u64) -> Self {
-        Self { position, versions: vec![0; STREAMS] }
+        Self { position, versions: vec![0; STREAMS_MANY] }
     }
 
     /// Whether a batch fits; if it does, it counts as recorded.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::factlog::FILE;
 use super::{Seen, Subject, What, sqlite};
-use crate::workload::{Batch, STREAM_NAMES, TYPE_NAMES};
+use crate::workload::{Batch, STREAM_NAMES, STREAMS, TYPE_NAMES};
 
 struct SqliteScan {
     connection: Mutex<Connection>,
@@ -22,7 +22,7 @@ pub(super) fn open(folder: &Path) -> Result<Box<dyn Subject>> {
     let connection = Connection::open_with_flags(folder.join(FILE), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // As much of the file in memory as factlog's readers may map.
     connection.execute_batch("PRAGMA query_only=ON; PRAGMA mmap_size=17179869184;")?;
-    let streams = numbers(&connection, "SELECT name, sid FROM streams", &STREAM_NAMES)?;
+    let streams = numbers(&connection, "SELECT name, sid FROM streams", &STREAM_NAMES[..STREAMS])?;
     let types = numbers(&connection, "SELECT name, tid FROM types", &TYPE_NAMES)?;
     Ok(Box::new(SqliteScan { connection: Mutex::new(connection), streams, types }))
 }

@@ -126,7 +126,7 @@ Look after:
   health       Say how the log is doing
   copy         Copy a log into another, of whatever store
   verify       Compare the log with another
-  migrate      Bring the tables of a log in PostgreSQL up, or down
+  migrate      Bring the tables of a log in PostgreSQL or SQLite up, or down
   retention    Say what old events would go, and remove them
   archive      Move old events into files, and bring them back
   doctor       Find out what keeps the recording from working

@@ -25,7 +25,7 @@ use factlog::{EventLog, MemoryStore, Result};
 pub use jsonl::fuzzing;
 pub use jsonl::{JsonlOptions, JsonlStore, Tuning};
 pub use postgres::{PostgresOptions, PostgresStore};
-pub use sqlite::{SqliteOptions, SqliteStore, Sync};
+pub use sqlite::{Indexes, SqliteOptions, SqliteStore, Sync, indexes_of, migrate_indexes};
 pub use url::StoreUrl;
 
 /// What to do when there is no log yet.

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use factlog::{Error, Result};
 
-use crate::{JsonlOptions, PostgresOptions, SqliteOptions, Sync};
+use crate::{Indexes, JsonlOptions, PostgresOptions, SqliteOptions, Sync};
 
 /// Where a log is, by the kind of its store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// `memory:`
     Memory,
-    /// `sqlite:PATH`, with `?sync=normal` for the weaker level, and `?lock_wait_ms=N`.
+    /// `sqlite:PATH`, with `?sync=normal` for the weaker level, `?index=lagging` or `?index=real` for a new one, `?tail_events=N`,
+    /// and `?lock_wait_ms=N`.
     Sqlite(SqliteOptions),
     /// `jsonl:DIR`, with `?prewrite=off` for people who follow a file with `tail -f`, and `?lock_wait_ms=N`.
     Jsonl(JsonlOptions),
@@ -61,12 +62,15 @@ impl FromStr for StoreUrl {
     }
 }
 
-const SQLITE_SETTINGS: &str = "the settings are sync=full (the default) or sync=normal, and lock_wait_ms=N";
+const SQLITE_SETTINGS: &str = "the settings are sync=full (the default) or sync=normal, index=lagging or index=real, \
+                               lock_wait_ms=N and tail_events=N (up to 65,536)";
 const JSONL_SETTINGS: &str = "the settings are prewrite=on (the default) or prewrite=off, \
                               stream_files=on or stream_files=off, lock_wait_ms=N, segment_bytes=N (up to 1 GiB) and index_events=N (up to 1,000,000)";
 /// Offsets in a segment have four bytes, and the longest line comes on top.
 const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 const INDEX_EVENTS_MAX: u64 = 1_000_000;
+/// Four times as many must fit into what a tail holds.
+const TAIL_EVENTS_MAX: u64 = 65_536;
 
 fn path(place: &str) -> PathBuf {
     PathBuf::from(place.strip_prefix("//").unwrap_or(place))
@@ -93,6 +97,11 @@ fn sqlite(options: &mut SqliteOptions, setting: (&str, &str)) -> Option<()> {
         ("sync", "full") => options.sync = Sync::Full,
         ("sync", "normal") => options.sync = Sync::Normal,
         ("lock_wait_ms", number) => options.lock_wait = Duration::from_millis(number.parse().ok()?),
+        ("index", "real") => options.indexes = Some(Indexes::Real),
+        ("index", "lagging") => options.indexes = Some(Indexes::Lagging),
+        ("tail_events", number) => {
+            options.tail_events = within(number, TAIL_EVENTS_MAX)?.try_into().ok();
+        }
         _ => return None,
     }
     Some(())
@@ -130,8 +139,19 @@ mod tests {
         assert_eq!(sqlite("sqlite:a b.db").path, PathBuf::from("a b.db"));
         assert_eq!(sqlite("sqlite:///tmp/x.db").path, PathBuf::from("/tmp/x.db"));
         assert_eq!(sqlite("sqlite:x.db?sync=normal").sync, Sync::Normal);
+        let lagging = sqlite("sqlite:x.db?index=lagging&tail_events=20");
+        assert_eq!((lagging.indexes, lagging.tail_events), (Some(Indexes::Lagging), Some(20)));
+        assert_eq!(sqlite("sqlite:x.db?index=real").indexes, Some(Indexes::Real));
         assert_eq!("memory:".parse::<StoreUrl>().unwrap(), StoreUrl::Memory);
-        for url in ["", "x.db", "sqlite:", "sqlite:x.db?sync=off", "memory:x", "oracle:x"] {
+        for url in [
+            "",
+            "x.db",
+            "sqlite:",
+            "sqlite:x.db?sync=off",
+            "sqlite:x.db?tail_events=0",
+            "memory:x",
+            "oracle:x",
+        ] {
             assert!(url.parse::<StoreUrl>().is_err(), "{url}");
         }
     }

@@ -8,12 +8,13 @@ mod scenario;
 use std::path::Path;
 
 use factlog::EventLog;
-use factlog_stores::{Open, SqliteOptions, SqliteStore};
+use factlog_stores::{Indexes, Open, SqliteOptions, SqliteStore};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 
 fn open(path: &Path, open: Open) -> EventLog {
-    EventLog::new(SqliteStore::open(&SqliteOptions::new(path), open).unwrap())
+    let options = SqliteOptions { indexes: Some(Indexes::Real), ..SqliteOptions::new(path) };
+    EventLog::new(SqliteStore::open(&options, open).unwrap())
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ struct Runs {
     ops_per_second: Vec<f64>,
     p50_us: Vec<f64>,
     p99_us: Vec<f64>,
+    p999_us: Vec<f64>,
     share: Vec<f64>,
     grown_kib: Vec<f64>,
 }
@@ -36,6 +37,7 @@ pub(super) fn table<'a>(
         "least–greatest",
         "p50 µs",
         "p99 µs",
+        "p99.9 µs",
         "share",
         "grown KiB",
     ];
@@ -65,6 +67,7 @@ fn rows<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> Rows {
         runs.ops_per_second.extend(measurement.ops_per_second);
         runs.p50_us.extend(measurement.p50_us);
         runs.p99_us.extend(measurement.p99_us);
+        runs.p999_us.extend(measurement.p999_us);
         runs.share.extend(measurement.share);
         runs.grown_kib.extend(measurement.grown_kib);
     }
@@ -85,6 +88,7 @@ fn cells(row: &Row, runs: &Runs, rows: &Rows, bases: &'static [Base]) -> Vec<Str
         spread(&runs.ops_per_second),
         shown(median(&runs.p50_us)),
         shown(median(&runs.p99_us)),
+        shown(median(&runs.p999_us)),
         median(&runs.share).map(|share| format!("{share:.2}")).unwrap_or_default(),
         median(&runs.grown_kib).map(|grown| format!("{grown:.0}")).unwrap_or_default(),
     ];

@@ -84,6 +84,11 @@ fn end_of(one: &Asked, events: &[&Event], told: &[&Line], answers: &mut Answers)
                 assert!(line.at >= deadline, "{line:?} came too early for {one:?}");
                 answers.unheard += usize::from(answer.is_some());
             }
+            // It was killed after it had found nobody, and found somebody when it asked again: nothing was asked before.
+            ("nobody", _) => {
+                let asked_at = asked.recorded_at.as_micros();
+                assert!(line.at < asked_at, "{line:?}, and it was asked at {asked_at} already");
+            }
             _ => panic!("{line:?} is not what became of {one:?}: {answer:?}"),
         }
     }

@@ -18,13 +18,18 @@ pub(crate) struct HealthArgs {
     pub(crate) every: String,
 }
 
-/// Bring the tables of a log in PostgreSQL up, or down
+/// Bring the tables of a log in PostgreSQL or SQLite up, or down
+///
+/// An SQLite file has two steps: 1 has SQLite's own indexes, for people who query it; 2 has lagging ones, with which appends
+/// are faster and stay so. Nothing is lost either way. It needs the file to itself, and goes on where it was interrupted.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   factlog migrate status --store postgres://me@localhost/team
   factlog migrate up
-  factlog migrate down --to 2")]
+  factlog migrate down --to 2
+  factlog migrate up --store sqlite:factlog.db
+  factlog migrate down --to 1 --store sqlite:factlog.db")]
 pub(crate) struct MigrateArgs {
     #[command(subcommand)]
     pub(crate) action: MigrateAction,

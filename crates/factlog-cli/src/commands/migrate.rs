@@ -1,29 +1,36 @@
-//! `factlog migrate`: the tables of a log in PostgreSQL, up and down.
+//! `factlog migrate`: the tables of a log in PostgreSQL, and the indexes of one in an SQLite file, up and down.
+
+mod file;
 
 use std::io::{BufRead, IsTerminal, Write};
 
 use factlog::{Error, Result};
-use factlog_stores::StoreUrl;
 use factlog_stores::postgres::{Losses, Migration, Migrations};
+use factlog_stores::{PostgresOptions, StoreUrl};
 use serde_json::json;
 
 use super::Context;
 use crate::cli::{MigrateAction, MigrateArgs};
 use crate::failure::Outcome;
-use crate::output::{Listing, note};
+use crate::output::{Format, Listing, note};
 
 pub(crate) async fn run(context: &Context, args: &MigrateArgs) -> Outcome {
     let format = context.format("migrate", Listing::FORMATS)?;
-    let StoreUrl::Postgres(options) = context.settings.url().parse()? else {
-        let url = context.settings.shown_url();
-        return Err(Error::invalid(format!(
-            "{url} has no tables that are migrated: only a log in PostgreSQL has"
+    match context.settings.url().parse()? {
+        StoreUrl::Postgres(options) => tables(*options, &args.action, format).await,
+        StoreUrl::Sqlite(options) => file::run(options, &args.action, format).await,
+        StoreUrl::Jsonl(_) | StoreUrl::Memory => Err(Error::invalid(format!(
+            "{} is not migrated: it has one format",
+            context.settings.shown_url()
         ))
-        .with_hint("name it with --store postgres://USER@HOST/DATABASE")
-        .into());
-    };
-    let migrations = Migrations::of(*options).await?;
-    match &args.action {
+        .with_hint("a log in PostgreSQL or in an SQLite file has steps: --store sqlite:PATH")
+        .into()),
+    }
+}
+
+async fn tables(options: PostgresOptions, action: &MigrateAction, format: Format) -> Outcome {
+    let migrations = Migrations::of(options).await?;
+    match action {
         MigrateAction::Status => {}
         MigrateAction::Up { to } => say("taken", &migrations.up(*to).await?),
         MigrateAction::Down { to, yes } => {

@@ -80,7 +80,7 @@ fn the_first_page_shows_the_commands_by_task() {
       health       Say how the log is doing
       copy         Copy a log into another, of whatever store
       verify       Compare the log with another
-      migrate      Bring the tables of a log in PostgreSQL up, or down
+      migrate      Bring the tables of a log in PostgreSQL or SQLite up, or down
       retention    Say what old events would go, and remove them
       archive      Move old events into files, and bring them back
       doctor       Find out what keeps the recording from working

@@ -25,6 +25,7 @@ mod import;
 mod lease;
 mod mcp;
 mod memory;
+mod migrate;
 mod origin_c;
 mod pipes;
 mod policy;

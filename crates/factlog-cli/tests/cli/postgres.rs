@@ -55,7 +55,7 @@ fn tables_go_up_and_down_and_nothing_is_lost_unasked() {
     let steps = place.json("migrate status --format json");
     assert!(steps.as_array().unwrap().iter().all(|step| step["appliedAt"].is_null()), "{steps}");
     assert!(place.fails("migrate up --to 99").starts_with("2\n"));
-    assert!(place.fails("migrate status --store sqlite:x.db").contains("only a log in PostgreSQL"));
+    assert!(place.fails("migrate status --store jsonl:x").contains("has one format"));
 }
 
 /// Story: a log moves to the server and back, and is the same.

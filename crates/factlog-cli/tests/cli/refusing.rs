@@ -264,6 +264,6 @@ fn a_store_that_cannot_be_is_refused() {
 
     sqlite:factlog.db?sync=off: 2
     error: "sqlite:factlog.db?sync=off": "sync=off" is no setting of it, or not with that value
-    hint: the settings are sync=full (the default) or sync=normal, and lock_wait_ms=N
+    hint: the settings are sync=full (the default) or sync=normal, index=lagging or index=real, lock_wait_ms=N and tail_events=N (up to 65,536)
     "#);
 }

@@ -3,6 +3,7 @@
 use factlog::{Cursor, Filter, Position, Read, Report, Result};
 use rusqlite::Connection;
 
+use super::index::{self, Index};
 use super::query;
 use super::readers::Reader;
 use crate::sequence::{PROBLEMS_MAX, Sequence};
@@ -20,6 +21,9 @@ pub(super) fn check(reader: &mut Reader) -> Result<Report> {
             },
             |removed| removed as u64,
         );
+    if let Index::Lagging(_) = reader.index {
+        index::check::check(&reader.connection, &mut report.problems);
+    }
     read_all(reader, &mut report);
     Ok(report)
 }
@@ -38,7 +42,7 @@ fn read_all(reader: &mut Reader, report: &mut Report) {
     let mut sequence = Sequence::default();
     let mut read = Read::after(Filter::all(), Position::START);
     loop {
-        let page = match query::page(&reader.connection, &mut reader.names, &read) {
+        let page = match reader.page(&read) {
             Ok(page) => page,
             Err(error) => {
                 report.problems.push(error.to_string());

@@ -12,7 +12,9 @@ use factlog::{Compacted, Error, Result};
 use rusqlite::Connection;
 
 use super::error::told;
-use super::file::{beside, connect_writer};
+use super::file::{beside, open_writer};
+use super::index::Indexes;
+use super::query::failed;
 use super::{SqliteOptions, query};
 
 /// How long to wait before the write-ahead log is folded in again, where others were at it.
@@ -23,14 +25,16 @@ pub(super) fn compact(options: &SqliteOptions) -> Result<Compacted> {
     let path = options.path.as_path();
     let told = |error| told(path, error);
     let before_bytes = bytes(path);
-    let connection = connect_writer(options)?;
+    let (connection, indexes) = open_writer(options)?;
     // The copy is as large as the log: it goes to a file, not into memory.
     connection.execute_batch("PRAGMA temp_store=FILE").map_err(told)?;
     let free: i64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0)).map_err(told)?;
     let vacuumed = if free == 0 {
         Ok(())
     } else {
-        sound(path, &connection).and_then(|()| connection.execute_batch("VACUUM").map_err(told))
+        sound(path, &connection)
+            .and_then(|()| without_dead_lists(&connection, indexes))
+            .and_then(|()| connection.execute_batch("VACUUM").map_err(told))
     };
     // What was written is folded in also where the copy has failed.
     let is_held = fold(&connection, options.lock_wait).map_err(told);
@@ -49,6 +53,21 @@ fn fold(connection: &Connection, patience: Duration) -> rusqlite::Result<bool> {
         }
         std::thread::sleep(Duration::from_millis(FOLD_AGAIN_MS));
     }
+}
+
+/// Takes out the lists of which a removal has left nothing: their keys go with their events.
+fn without_dead_lists(connection: &Connection, indexes: Indexes) -> Result<()> {
+    if indexes == Indexes::Real {
+        return Ok(());
+    }
+    for table in ["index_streams", "index_types", "index_correlations"] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE NOT EXISTS (SELECT 1 FROM json_each(offsets) j \
+             CROSS JOIN events e ON e.position = {table}.first + j.value)"
+        );
+        connection.execute(&sql, []).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Refuses a log whose damage a copy could hide.

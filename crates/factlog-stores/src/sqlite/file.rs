@@ -5,18 +5,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use factlog::{Error, Result, Timestamp};
+use factlog::{Error, ErrorKind, Result, Timestamp};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::told;
-use super::{SqliteOptions, Sync};
+use super::{Indexes, SqliteOptions, Sync};
 use crate::{Open, system};
 
 /// `FLOG`: marks the file as ours.
 const APPLICATION_ID: i32 = 0x464C_4F47;
-/// The format this code writes.
-pub(super) const FORMAT: i32 = 1;
+/// The newest format this code knows.
+const FORMAT_MAX: i32 = Indexes::Lagging.format();
 /// A page of the file.
 const PAGE_BYTES: u64 = 4_096;
 /// The first waits for a lock are this short, about a tenth of a second long; longer ones follow. Who has waited longest
@@ -28,11 +28,18 @@ const LOCK_POLL_MS: u64 = 1;
 const MMAP_BYTES: u64 = 1 << 34;
 /// The write-ahead log is cut back to this size when it restarts.
 const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Statements that a connection keeps prepared.
+const STATEMENTS_MAX: usize = 96;
+/// The tables that every log has, and those of the one index or the other.
+const TABLES: &str = include_str!("schema.sql");
+pub(super) const REAL_INDEXES: &str = include_str!("schema_real.sql");
+pub(super) const LAGGING_INDEXES: &str = include_str!("schema_lagging.sql");
 /// Pages that the writer keeps in memory, in KiB.
 const WRITER_CACHE_KIB: u32 = 65_536;
 
 /// Makes sure that there is a log to open: the file, whole and ours.
-pub(super) fn prepare(path: &Path, open: Open) -> Result<()> {
+pub(super) fn prepare(options: &SqliteOptions, open: Open) -> Result<()> {
+    let path = options.path.as_path();
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             Err(Error::invalid(format!("{} is a folder, not a log", path.display()))
@@ -49,7 +56,7 @@ pub(super) fn prepare(path: &Path, open: Open) -> Result<()> {
                 Err(Error::not_found(format!("there is no log at {}", path.display()))
                     .with_hint("append or import something first, or name another log with --store"))
             }
-            Open::Create => create(path),
+            Open::Create => create(path, options.indexes.unwrap_or_default()),
         },
         Err(error) => Err(Error::denied(format!("{}: {error}", path.display())).with_cause(error)),
     }
@@ -64,7 +71,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Builds the log under another name and links it into place: whoever comes second finds the first one's.
-fn create(path: &Path) -> Result<()> {
+fn create(path: &Path, indexes: Indexes) -> Result<()> {
     let folder = folder_of(path);
     if !folder.is_dir() {
         return Err(Error::not_found(format!("the folder {} does not exist", folder.display()))
@@ -85,7 +92,7 @@ fn create(path: &Path) -> Result<()> {
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let scratch = folder.join(format!(".{name}.{}.new", factlog::EventId::generate()));
-    let built = build(&scratch).and_then(|()| link(&scratch, path));
+    let built = build(&scratch, indexes).and_then(|()| link(&scratch, path));
     for left in [scratch.clone(), beside(&scratch, "-wal"), beside(&scratch, "-shm")] {
         // What was never made cannot be removed; what cannot be removed does no harm.
         let _ = fs::remove_file(left);
@@ -93,7 +100,7 @@ fn create(path: &Path) -> Result<()> {
     built
 }
 
-fn build(scratch: &Path) -> Result<()> {
+fn build(scratch: &Path, indexes: Indexes) -> Result<()> {
     let failed = |error: io::Error| {
         let said = format!("no log can be made in {}: {error}", folder_of(scratch).display());
         match error.kind() {
@@ -108,10 +115,14 @@ fn build(scratch: &Path) -> Result<()> {
         let connection = Connection::open_with_flags(scratch, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.execute_batch("PRAGMA page_size=4096; PRAGMA synchronous=FULL;")?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        connection.pragma_update(None, "user_version", FORMAT)?;
+        connection.pragma_update(None, "user_version", indexes.format())?;
         connection.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        connection.execute_batch(include_str!("schema.sql"))?;
+        connection.execute_batch(TABLES)?;
+        connection.execute_batch(match indexes {
+            Indexes::Real => REAL_INDEXES,
+            Indexes::Lagging => LAGGING_INDEXES,
+        })?;
         connection.execute(
             "INSERT INTO meta VALUES ('log_id', ?1), ('created_at', ?2), ('removed_events', 0)",
             (factlog::EventId::generate().to_string(), Timestamp::now().as_micros()),
@@ -146,7 +157,7 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// Refuses what is not ours or newer than this code, before any setting is written.
-fn inspect(path: &Path, connection: &Connection) -> Result<()> {
+fn inspect(path: &Path, connection: &Connection) -> Result<Indexes> {
     let number = |pragma: &str| -> Result<i32> {
         connection.pragma_query_value(None, pragma, |row| row.get(0)).map_err(|error| told(path, error))
     };
@@ -165,31 +176,35 @@ fn inspect(path: &Path, connection: &Connection) -> Result<()> {
             .with_hint("name another file with --store sqlite:PATH"));
     }
     let format = number("user_version")?;
-    if format > FORMAT {
+    if format > FORMAT_MAX {
         return Err(Error::invalid(format!(
-            "{place} has format {format}, and this factlog knows formats up to {FORMAT}"
+            "{place} has format {format}, and this factlog knows formats up to {FORMAT_MAX}"
         ))
         .with_hint("use the newer factlog that wrote it"));
     }
-    if format < FORMAT {
+    let Some(indexes) = Indexes::of_format(format) else {
         return Err(Error::corrupt(place, format!("the file has format {format}, which never was")));
-    }
+    };
     // Without a write-ahead log the file is whole pages; SQLite itself passes over the loss of a part of the last one.
     let wal_bytes = fs::metadata(beside(path, "-wal")).map_or(0, |found| found.len());
     if wal_bytes == 0 && !bytes.is_multiple_of(PAGE_BYTES) {
         return Err(Error::corrupt(place, "the file is cut short in the middle of a page")
             .with_hint("keep the file as it is and restore a backup"));
     }
-    Ok(())
+    Ok(indexes)
 }
 
-fn connect(options: &SqliteOptions, flags: OpenFlags) -> Result<Connection> {
+fn connect(options: &SqliteOptions, flags: OpenFlags, is_alone: bool) -> Result<(Connection, Indexes)> {
     let (path, lock_wait) = (options.path.as_path(), options.lock_wait);
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let told = |error| told(path, error);
     let mut connection = Connection::open_with_flags(path, flags).map_err(told)?;
     // Statements are planned once, not again whenever another LIMIT is bound.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(told)?;
+    if is_alone {
+        // Before anything is read: later, others would be let in.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(told)?;
+    }
     let mut began = Instant::now();
     connection
         .busy_handler(Some(move |tries: i32| {
@@ -208,13 +223,53 @@ fn connect(options: &SqliteOptions, flags: OpenFlags) -> Result<Connection> {
             true
         }))
         .map_err(told)?;
-    inspect(path, &connection)?;
-    Ok(connection)
+    let indexes = inspect(path, &connection)?;
+    Ok((connection, indexes))
+}
+
+/// A connection that writes, and how the log's events are found, which is as the options say where they say it.
+pub(super) fn connect_store(options: &SqliteOptions) -> Result<(Connection, Indexes)> {
+    let (connection, indexes) = open_writer(options)?;
+    match options.indexes {
+        Some(wanted) if wanted != indexes => Err(Error::invalid(format!(
+            "{} has {} indexes, and {} ones were asked for",
+            options.path.display(),
+            indexes.name(),
+            wanted.name()
+        ))
+        .with_hint("leave ?index= away to open it as it is; `factlog migrate` changes it")),
+        _ => Ok((connection, indexes)),
+    }
 }
 
 /// A connection that writes; one that finds the file read-only reads all the same.
 pub(super) fn connect_writer(options: &SqliteOptions) -> Result<Connection> {
-    let connection = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    open_writer(options).map(|(connection, _)| connection)
+}
+
+/// The same, and how the log's events are found.
+pub(super) fn open_writer(options: &SqliteOptions) -> Result<(Connection, Indexes)> {
+    writer(options, false)
+}
+
+/// A connection beside which there is no other, of no process.
+pub(super) fn connect_alone(options: &SqliteOptions) -> Result<(Connection, Indexes)> {
+    let alone = writer(options, true).and_then(|alone| {
+        // Making an index sorts all its keys, which may be more than fit into memory.
+        alone.0.execute_batch("PRAGMA temp_store=FILE").map_err(|error| told(&options.path, error))?;
+        Ok(alone)
+    });
+    alone.map_err(|error| match error.kind() {
+        ErrorKind::Unavailable => {
+            Error::unavailable(format!("{}: another process has the log open", options.path.display()))
+                .with_hint("stop whoever uses the log, a server or an agent, and try again")
+        }
+        _ => error,
+    })
+}
+
+fn writer(options: &SqliteOptions, is_alone: bool) -> Result<(Connection, Indexes)> {
+    let (connection, indexes) = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE, is_alone)?;
     let level = match options.sync {
         Sync::Full => "FULL",
         Sync::Normal => "NORMAL",
@@ -225,13 +280,13 @@ pub(super) fn connect_writer(options: &SqliteOptions) -> Result<Connection> {
              PRAGMA cache_size=-{WRITER_CACHE_KIB}; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY;"
         ))
         .map_err(|error| told(&options.path, error))?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok((connection, indexes))
 }
 
 /// A connection that only reads.
 pub(super) fn connect_reader(options: &SqliteOptions) -> Result<Connection> {
-    let connection = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let (connection, _) = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE, false)?;
     let told = |error| told(&options.path, error);
     connection
         .execute_batch(&format!(
@@ -239,7 +294,7 @@ pub(super) fn connect_reader(options: &SqliteOptions) -> Result<Connection> {
         ))
         .map_err(told)?;
     rusqlite::vtab::array::load_module(&connection).map_err(told)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }
 
@@ -253,14 +308,14 @@ mod tests {
     fn a_log_that_another_process_has_made_meanwhile_is_not_lost() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.db");
-        create(&path).unwrap();
+        create(&path, Indexes::Real).unwrap();
         let busy = connect_writer(&SqliteOptions::new(&path)).unwrap();
         busy.execute_batch("INSERT INTO types (name) VALUES ('task:created')").unwrap();
         assert!(fs::metadata(beside(&path, "-wal")).unwrap().len() > 0);
-        create(&path).unwrap();
+        create(&path, Indexes::Real).unwrap();
         drop(busy);
         fs::remove_file(&path).unwrap();
         fs::write(beside(&path, "-wal"), "the last events").unwrap();
-        assert!(create(&path).unwrap_err().to_string().contains("the log is gone"));
+        assert!(create(&path, Indexes::Real).unwrap_err().to_string().contains("the log is gone"));
     }
 }

@@ -11,8 +11,9 @@ use factlog::{
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::query;
-use super::row::{Correlation, Names, checksum, envelope};
+use super::index::{Correlated, Head, Key, Upkeep, Window};
+use super::query::{self, Shown};
+use super::row::{Names, checksum, envelope};
 
 /// Streams that the writer remembers; more, and it begins anew.
 const HEADS_MAX: usize = 200_000;
@@ -35,28 +36,11 @@ pub(super) struct Heads {
     pub(super) clear_to: Position,
 }
 
-/// A stream's number, and its version, whether or not its events are still there.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Head {
-    sid: i64,
-    pub(super) version: Version,
-}
-
-pub(super) fn head_of(connection: &Connection, stream: &StreamName) -> Result<Option<Head>> {
-    let sql = "SELECT sid, max(removed_version, \
-               coalesce((SELECT max(version) FROM events e WHERE e.sid = s.sid), 0)) \
-               FROM streams s WHERE name = ?1";
-    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-    let found = statement.query_row([stream.as_str()], |row| {
-        Ok(Head { sid: row.get(0)?, version: Version(row.get::<_, i64>(1)? as u64) })
-    });
-    found.optional().map_err(failed)
-}
-
 /// The heads and the file they are of, inside a write transaction.
 pub(super) struct OpenLedger<'a> {
     pub(super) connection: &'a Connection,
     pub(super) heads: &'a mut Heads,
+    pub(super) upkeep: &'a mut Upkeep,
 }
 
 fn failed(error: rusqlite::Error) -> Error {
@@ -64,17 +48,19 @@ fn failed(error: rusqlite::Error) -> Error {
 }
 
 impl OpenLedger<'_> {
-    /// Takes in what other connections have written; says whether there were events.
-    pub(super) fn refresh(&mut self) -> Result<bool> {
+    /// Takes in what other connections have written; says whether there were events. So many are about to be appended.
+    pub(super) fn refresh(&mut self, events: usize) -> Result<bool> {
         let version: i64 = self
             .connection
             .prepare_cached("PRAGMA data_version")
             .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
             .map_err(failed)?;
         if self.heads.data_version == Some(version) {
+            self.upkeep.begin(self.connection, false, self.heads.position.0 as i64, events)?;
             return Ok(false);
         }
         let head = query::head(self.connection)?;
+        self.upkeep.begin(self.connection, true, head.0 as i64, events)?;
         let news = head.0.saturating_sub(self.heads.position.0);
         if news > FOREIGN_EVENTS_MAX {
             self.heads.streams.clear();
@@ -117,11 +103,15 @@ impl OpenLedger<'_> {
     }
 
     fn load_removals(&mut self) -> Result<()> {
-        let sql =
-            "SELECT e.data FROM events e JOIN streams s USING (sid) WHERE s.name = ?1 ORDER BY e.version";
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        let rows = statement.query_map([RETENTION_STREAM], |row| row.get::<_, String>(0)).map_err(failed)?;
         self.heads.removals.clear();
+        let view = self.upkeep.view(self.connection);
+        let Some(sid) = view.sid(RETENTION_STREAM)? else { return Ok(()) };
+        let everything = Window { backwards: false, ..Window::NEWEST };
+        let positions = view.positions(&Key::Stream(sid), everything, usize::MAX)?;
+        let sql = "SELECT e.data FROM rarray(?1) a CROSS JOIN events e ON e.position = a.value";
+        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
+        let rows =
+            statement.query_map([values(&positions)], |row| row.get::<_, String>(0)).map_err(failed)?;
         for data in rows {
             // An event that somebody else put into this stream removes nothing.
             if let Ok(removed) = serde_json::from_str(&data.map_err(failed)?) {
@@ -135,7 +125,7 @@ impl OpenLedger<'_> {
         if let Some(head) = self.heads.streams.get(stream) {
             return Ok(Some(*head));
         }
-        let found = head_of(self.connection, stream)?;
+        let found = self.upkeep.view(self.connection).head_of(stream)?;
         if let Some(head) = found {
             self.remember(stream, head);
         }
@@ -194,7 +184,7 @@ impl OpenLedger<'_> {
                 stamp.recorded_at.as_micros(),
                 event.occurred_at.map(Timestamp::as_micros),
                 event.id.0.as_bytes().as_slice(),
-                event.correlation_id.as_deref().map(Correlation),
+                event.correlation_id.as_ref().map(Correlated::of),
                 event.causation_id.as_ref().map(|id| id.0.as_bytes().as_slice()),
                 checksum,
                 envelope,
@@ -202,6 +192,7 @@ impl OpenLedger<'_> {
             ])
             .map_err(failed)?;
         drop(statement);
+        self.upkeep.note(event, stamp.position.0 as i64, sid, tid);
         self.remember(&event.stream, Head { sid, version: stamp.version });
         Ok(())
     }
@@ -211,7 +202,9 @@ impl OpenLedger<'_> {
             .connection
             .prepare_cached("INSERT INTO streams (name, category) VALUES (?1, ?2)")
             .map_err(failed)?;
-        statement.insert([stream.as_str(), stream.category()]).map_err(failed)
+        let sid = statement.insert([stream.as_str(), stream.category()]).map_err(failed)?;
+        self.upkeep.begin_stream(sid, stream);
+        Ok(sid)
     }
 
     fn type_number(&mut self, event_type: &EventType) -> Result<i64> {
@@ -273,6 +266,7 @@ impl OpenLedger<'_> {
         let versions = "SELECT e.sid, max(e.version) FROM rarray(?1) a CROSS JOIN events e ON e.position = a.value \
                         GROUP BY e.sid";
         let remember = "UPDATE streams SET removed_version = max(removed_version, ?2) WHERE sid = ?1";
+        self.upkeep.forget_ids(self.connection, positions)?;
         let delete = "DELETE FROM events WHERE position IN rarray(?1)";
         let count = positions.len();
         let positions = values(positions);
@@ -324,28 +318,24 @@ impl Ledger for OpenLedger<'_> {
     }
 
     fn known(&mut self, event: &NewEvent) -> Result<Option<Known>> {
-        let sql = "SELECT e.position, e.version, e.recorded_at, e.data = ?2 AND s.name = ?3 AND t.name = ?4 \
-                   FROM events e JOIN streams s USING (sid) JOIN types t USING (tid) WHERE e.id = ?1";
         // The common case is a new id, which the index alone can tell.
-        let id = event.id.0.as_bytes().as_slice();
-        let mut exists =
-            self.connection.prepare_cached("SELECT 1 FROM events WHERE id = ?1").map_err(failed)?;
-        if !exists.exists([id]).map_err(failed)? {
+        let Some(position) = self.upkeep.view(self.connection).position_of(event.id)? else {
             return Ok(None);
-        }
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        let parameters = (id, event.data.as_str(), event.stream.as_str(), event.event_type.as_str());
-        let known = statement
-            .query_row(parameters, |row| {
-                Ok((
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, i64>(2)?,
-                    row.get::<_, bool>(3)?,
-                ))
-            })
-            .map_err(failed)?;
-        let (position, version, micros, same) = known;
+        };
+        let sql = "SELECT e.version, e.recorded_at, e.data = ?2 AND s.name = ?3 AND t.name = ?4 AND e.id = ?5 \
+                   FROM events e JOIN streams s USING (sid) JOIN types t USING (tid) WHERE e.position = ?1";
+        let parameters = (
+            position,
+            event.data.as_str(),
+            event.stream.as_str(),
+            event.event_type.as_str(),
+            event.id.0.as_bytes().as_slice(),
+        );
+        let known = query::one(self.connection, sql, parameters, |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?))
+        })?;
+        // None where a removal has taken the event out: its id is free again.
+        let Some((version, micros, same)) = known else { return Ok(None) };
         let stamp = Stamp {
             position: Position(position as u64),
             version: Version(version as u64),
@@ -356,7 +346,8 @@ impl Ledger for OpenLedger<'_> {
 
     fn any_after(&mut self, filter: &Filter, after: Position) -> Result<bool> {
         let after = after.max(self.heads.clear_to);
-        any_after(self.connection, &mut self.heads.names, filter, after)
+        let (connection, upkeep) = (self.connection, &*self.upkeep);
+        any_after(connection, &mut self.heads.names, filter, after, &|_, _| Ok(upkeep.view(connection)))
     }
 
     fn removals(&self) -> &[RemovedData] {
@@ -370,10 +361,11 @@ pub(super) fn any_after(
     names: &mut Names,
     filter: &Filter,
     after: Position,
+    index: &Shown<'_, '_>,
 ) -> Result<bool> {
     let mut read = Read::after(filter.clone(), after).limit(1);
     loop {
-        let page = query::page(connection, names, &read)?;
+        let page = query::page(connection, names, &read, index)?;
         if !page.events.is_empty() || !page.more {
             return Ok(!page.events.is_empty());
         }

@@ -9,7 +9,8 @@ use factlog::{Cursor, Error, Filter, Page, Position, Read, Result, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
-use super::row::{COLUMNS, Correlation, Names, decode};
+use super::index::{Correlated, Key, View, Window};
+use super::row::{COLUMNS, Names, decode};
 use sieve::Sieve;
 
 /// More keys than this in one field, and the table is scanned instead.
@@ -31,25 +32,13 @@ enum Plan {
     Scan,
 }
 
-enum Key {
-    Id([u8; 16]),
-    Correlation(String),
-    Stream(i64),
-    Type(i64),
-}
-
-/// The positions a page may look at, both ends left out, and its direction.
-#[derive(Clone, Copy)]
-struct Window {
-    after: i64,
-    before: i64,
-    backwards: bool,
-}
-
 pub(super) fn failed(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
             Error::unavailable("another process keeps the log locked").with_cause(error)
+        }
+        Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::ReadOnly) => {
+            super::error::told(std::path::Path::new("the log"), error)
         }
         _ => Error::corrupt("the log's tables", error.to_string()).with_cause(error),
     }
@@ -62,25 +51,32 @@ pub(super) fn head(connection: &Connection) -> Result<Position> {
     Ok(Position(newest.unwrap_or(0) as u64))
 }
 
-/// One page in one snapshot; the caller holds the transaction.
-pub(super) fn page(connection: &Connection, names: &mut Names, read: &Read) -> Result<Page> {
+/// The index as of a head, for so many questions.
+pub(super) type Shown<'a, 'b> = dyn Fn(Position, usize) -> Result<View<'a>> + 'b;
+
+/// One page in one snapshot; the caller holds the transaction, and shows the index where it is needed.
+pub(super) fn page(
+    connection: &Connection,
+    names: &mut Names,
+    read: &Read,
+    index: &Shown<'_, '_>,
+) -> Result<Page> {
     let head = head(connection)?;
     let window = window(connection, read, head)?;
     let limit = read.limit.clamp(1, PAGE_EVENTS_MAX);
     let mut filling = Filling { read, limit, bytes: 0, full: false, page: empty(read.cursor) };
     let looked_at_all = if window.after + 1 >= window.before {
         true
+    } else if !has_keys(&read.filter) {
+        filling.look_through(connection, names, window)?
     } else {
-        match plan(connection, &read.filter)? {
-            Plan::Scan => match Sieve::of(&read.filter) {
-                Some(sieve) => filling.sieve(connection, names, window, &sieve)?,
-                None => filling.scan(connection, names, window)?,
-            },
+        let view = index(head, questions(&read.filter))?;
+        match plan(connection, &view, &read.filter)? {
+            Plan::Scan => filling.look_through(connection, names, window)?,
             Plan::Keys { keys, exact } => {
                 let wanted =
                     if exact { limit + 1 } else { (limit * 4).clamp(CANDIDATES_MIN, CANDIDATES_MAX) };
-                let (positions, complete) = candidates(connection, &keys, window, wanted)?;
-                filling.fetch(connection, names, positions)? && complete
+                filling.pick(connection, names, &view, &keys, window, wanted)?
             }
         }
     };
@@ -130,9 +126,42 @@ impl Filling<'_> {
         Ok(true)
     }
 
+    /// Looks at the events of keys in the window; `true` when it has seen them all. Where removals have emptied all the
+    /// positions that it is shown, it goes on.
+    fn pick(
+        &mut self,
+        connection: &Connection,
+        names: &mut Names,
+        view: &View<'_>,
+        keys: &[Key],
+        mut window: Window,
+        mut wanted: usize,
+    ) -> Result<bool> {
+        let mut looked_at = 0;
+        loop {
+            let (positions, complete) = candidates(view, keys, window, wanted)?;
+            let last = positions.last().copied();
+            looked_at += positions.len();
+            let seen = self.fetch(connection, names, positions)?;
+            if complete || !seen || !self.page.events.is_empty() || looked_at >= PAGE_SCAN_EVENTS_MAX {
+                return Ok(seen && complete);
+            }
+            window = last.map_or(window, |last| window.past(last));
+            wanted = CANDIDATES_MAX;
+        }
+    }
+
+    /// Looks at every event in the window, or at those that a sieve lets through; `true` when it has seen them all.
+    fn look_through(&mut self, connection: &Connection, names: &mut Names, window: Window) -> Result<bool> {
+        match Sieve::of(&self.read.filter) {
+            Some(sieve) => self.sieve(connection, names, window, &sieve),
+            None => self.scan(connection, names, window),
+        }
+    }
+
     /// Looks at every event in the window; `true` when it has seen them all.
     fn scan(&mut self, connection: &Connection, names: &mut Names, window: Window) -> Result<bool> {
-        let order = if window.backwards { "DESC" } else { "ASC" };
+        let order = window.order();
         let sql = format!(
             "SELECT {COLUMNS} FROM events e WHERE position > ?1 AND position < ?2 ORDER BY position {order} LIMIT ?3"
         );
@@ -157,7 +186,7 @@ impl Filling<'_> {
         window: Window,
         sieve: &Sieve,
     ) -> Result<bool> {
-        let order = if window.backwards { "DESC" } else { "ASC" };
+        let order = window.order();
         let [envelope, data] = sieve.columns();
         let sql = format!(
             "SELECT e.position, {envelope}, {data} FROM events e WHERE position > ?1 AND position < ?2 \
@@ -196,6 +225,7 @@ impl Filling<'_> {
     fn fetch(&mut self, connection: &Connection, names: &mut Names, positions: Vec<i64>) -> Result<bool> {
         let sql = format!("SELECT {COLUMNS} FROM rarray(?1) a CROSS JOIN events e ON e.position = a.value");
         let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+        let last = positions.last().map(|last| Position(*last as u64));
         let values: Rc<Vec<Value>> = Rc::new(positions.into_iter().map(Value::from).collect());
         let mut rows = statement.query([values]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
@@ -203,21 +233,18 @@ impl Filling<'_> {
                 return Ok(false);
             }
         }
+        // Also past positions that a removal has emptied.
+        self.page.next = last.unwrap_or(self.page.next);
         Ok(!self.full)
     }
 }
 
 /// Positions in the order of the window, at most `wanted`, and whether these are all.
-fn candidates(
-    connection: &Connection,
-    keys: &[Key],
-    window: Window,
-    wanted: usize,
-) -> Result<(Vec<i64>, bool)> {
+fn candidates(view: &View<'_>, keys: &[Key], window: Window, wanted: usize) -> Result<(Vec<i64>, bool)> {
     let mut positions = Vec::new();
     let mut complete = true;
     for key in keys {
-        let found = of_key(connection, key, window, wanted)?;
+        let found = view.positions(key, window, wanted)?;
         complete &= found.len() < wanted;
         positions.extend(found);
     }
@@ -233,43 +260,13 @@ fn candidates(
     Ok((positions, complete))
 }
 
-fn of_key(connection: &Connection, key: &Key, window: Window, wanted: usize) -> Result<Vec<i64>> {
-    let order = if window.backwards { "DESC" } else { "ASC" };
-    let wanted = wanted as i64;
-    let Window { after, before, .. } = window;
-    let by = |index: &str, column: &str| {
-        format!(
-            "SELECT position FROM events INDEXED BY {index} WHERE {column} = ?1 AND position > ?2 AND position < ?3 \
-             ORDER BY position {order} LIMIT ?4"
-        )
-    };
-    match key {
-        Key::Id(id) => all(connection, &by("events_by_id", "id"), (id, after, before, wanted)),
-        Key::Correlation(text) => {
-            let sql = by("events_by_correlation", "correlation");
-            all(connection, &sql, (Correlation(text), after, before, wanted))
-        }
-        Key::Type(tid) => all(connection, &by("events_by_type", "tid"), (tid, after, before, wanted)),
-        Key::Stream(sid) => {
-            // The index knows versions, which grow with positions: the window's ends are looked up first.
-            let first = version_through(connection, *sid, after)?;
-            let last = version_through(connection, *sid, before - 1)?;
-            let sql = format!(
-                "SELECT position FROM events INDEXED BY events_by_stream WHERE sid = ?1 AND version > ?2 \
-                 AND version <= ?3 ORDER BY version {order} LIMIT ?4"
-            );
-            all(connection, &sql, (sid, first, last, wanted))
-        }
-    }
-}
-
-fn all(connection: &Connection, sql: &str, parameters: impl Params) -> Result<Vec<i64>> {
+pub(super) fn all(connection: &Connection, sql: &str, parameters: impl Params) -> Result<Vec<i64>> {
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let rows = statement.query_map(parameters, |row| row.get(0)).map_err(failed)?;
     rows.collect::<rusqlite::Result<_>>().map_err(failed)
 }
 
-fn one<T>(
+pub(super) fn one<T>(
     connection: &Connection,
     sql: &str,
     parameters: impl Params,
@@ -279,54 +276,37 @@ fn one<T>(
     statement.query_row(parameters, take).optional().map_err(failed)
 }
 
-/// The greatest version of a stream that stands at or before a position; 0 where there is none.
-fn version_through(connection: &Connection, sid: i64, position: i64) -> Result<i64> {
-    let pair = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-    let newest = "SELECT version, position FROM events WHERE sid = ?1 ORDER BY version DESC LIMIT 1";
-    let from =
-        "SELECT version, position FROM events WHERE sid = ?1 AND version >= ?2 ORDER BY version LIMIT 1";
-    if position <= 0 {
-        return Ok(0);
-    }
-    let Some((mut high, at)) = one(connection, newest, [sid], pair)? else { return Ok(0) };
-    if at <= position {
-        return Ok(high);
-    }
-    // Versions up to `low` stand at or before the position; `high` stands after it.
-    let mut low = 0;
-    while low + 1 < high {
-        let middle = low + (high - low) / 2;
-        match one(connection, from, (sid, middle), pair)? {
-            Some((version, at)) if at <= position => low = version,
-            _ => high = middle,
-        }
-    }
-    Ok(low)
+/// How many questions a page of this filter asks of the index, about.
+fn questions(filter: &Filter) -> usize {
+    let Filter { ids, correlation, streams, categories, types, .. } = filter;
+    ids.len() + correlation.len() + streams.len() + categories.len() + types.len()
 }
 
-fn plan(connection: &Connection, filter: &Filter) -> Result<Plan> {
+/// Whether an index may know where the filter's events are.
+fn has_keys(filter: &Filter) -> bool {
+    questions(filter) > 0
+}
+
+fn plan(connection: &Connection, view: &View<'_>, filter: &Filter) -> Result<Plan> {
     let only = |fields: Filter| fields == *filter;
     if !filter.ids.is_empty() {
         let keys = filter.ids.iter().map(|id| Key::Id(id.0.into_bytes())).collect();
         return Ok(Plan::Keys { keys, exact: only(Filter { ids: filter.ids.clone(), ..Filter::all() }) });
     }
     if !filter.correlation.is_empty() && filter.correlation.len() <= KEYS_MAX {
-        let keys = filter.correlation.iter().map(|text| Key::Correlation(text.to_string())).collect();
+        let keys = filter.correlation.iter().map(|text| Key::Correlation(Correlated::of(text))).collect();
         let exact = only(Filter { correlation: filter.correlation.clone(), ..Filter::all() });
         return Ok(Plan::Keys { keys, exact });
     }
     if !filter.streams.is_empty() && filter.streams.len() <= KEYS_MAX {
         let mut keys = Vec::new();
         for name in &filter.streams {
-            let sid = one(connection, "SELECT sid FROM streams WHERE name = ?1", [name.as_str()], |row| {
-                row.get(0)
-            })?;
-            keys.extend(sid.map(Key::Stream));
+            keys.extend(view.sid(name)?.map(Key::Stream));
         }
         let exact = only(Filter { streams: filter.streams.clone(), ..Filter::all() });
         return Ok(Plan::Keys { keys, exact });
     }
-    let keys = keys_of_categories(connection, filter)?;
+    let keys = keys_of_categories(view, filter)?;
     if !filter.categories.is_empty() && keys.len() <= KEYS_MAX {
         let exact = only(Filter { categories: filter.categories.clone(), ..Filter::all() });
         return Ok(Plan::Keys { keys, exact });
@@ -343,12 +323,10 @@ fn plan(connection: &Connection, filter: &Filter) -> Result<Plan> {
 }
 
 /// The streams of the categories, one more than is of use at the most.
-fn keys_of_categories(connection: &Connection, filter: &Filter) -> Result<Vec<Key>> {
+fn keys_of_categories(view: &View<'_>, filter: &Filter) -> Result<Vec<Key>> {
     let mut keys = Vec::new();
     for category in filter.categories.iter().take(KEYS_MAX + 1) {
-        let sql = "SELECT sid FROM streams WHERE category = ?1 LIMIT ?2";
-        let sids = all(connection, sql, (category.as_str(), KEYS_MAX as i64 + 1))?;
-        keys.extend(sids.into_iter().map(Key::Stream));
+        keys.extend(view.sids_of_category(category, KEYS_MAX + 1)?.into_iter().map(Key::Stream));
     }
     Ok(keys)
 }

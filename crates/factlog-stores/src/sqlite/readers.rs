@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use factlog::{Error, Result};
+use factlog::{Error, Page, Read, Result};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::SqliteOptions;
 use super::error::told;
 use super::file::connect_reader;
+use super::index::{Index, View};
 use super::row::Names;
+use super::{SqliteOptions, query};
 
 /// Connections that read at the same time; further readers wait.
 const READERS_MAX: usize = 8;
@@ -19,9 +20,21 @@ const READERS_MAX: usize = 8;
 pub(super) struct Reader {
     pub(super) connection: Connection,
     pub(super) names: Names,
+    pub(super) index: Index,
 }
 
 impl Reader {
+    /// One page of the snapshot.
+    pub(super) fn page(&mut self, read: &Read) -> Result<Page> {
+        let Self { connection, names, index } = self;
+        query::page(connection, names, read, &|head, questions| index.view(connection, head, questions))
+    }
+
+    /// The index as of the snapshot.
+    pub(super) fn view(&self) -> Result<View<'_>> {
+        self.index.view(&self.connection, query::head(&self.connection)?, 1)
+    }
+
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
     }
@@ -30,13 +43,14 @@ impl Reader {
 #[derive(Debug)]
 pub(super) struct Readers {
     options: SqliteOptions,
+    index: Index,
     idle: Mutex<Vec<Reader>>,
     turns: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn new(options: SqliteOptions) -> Self {
-        Self { options, idle: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(READERS_MAX)) }
+    pub(super) fn new(options: SqliteOptions, index: Index) -> Self {
+        Self { options, index, idle: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
     /// Runs one read on a thread for such work. The transaction ends with it. Once begun, it goes on by itself: a future
@@ -80,7 +94,11 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(reader) => Ok(reader),
-            None => Ok(Reader { connection: connect_reader(&self.options)?, names: Names::default() }),
+            None => Ok(Reader {
+                connection: connect_reader(&self.options)?,
+                names: Names::default(),
+                index: self.index.clone(),
+            }),
         }
     }
 

@@ -6,8 +6,8 @@ use factlog::{
     Error, Event, EventId, EventType, Json, NewEvent, Position, Priority, Result, Stamp, StreamName, Tag,
     Text, Timestamp, Version,
 };
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, Row, ToSql};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -97,20 +97,8 @@ pub(super) fn checksum(scratch: &mut Vec<u8>, fact: &NewEvent, stamp: Stamp, env
     crc.finalize()
 }
 
-/// A correlation: 16 bytes when it is written as a UUID is, else the text.
-pub(super) struct Correlation<'a>(pub(super) &'a str);
-
-impl ToSql for Correlation<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match compact(self.0) {
-            Some(uuid) => ToSqlOutput::Owned(Value::Blob(uuid.as_bytes().to_vec())),
-            None => ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_bytes())),
-        })
-    }
-}
-
 /// The UUID that a text is, if writing it gives the same text again.
-fn compact(text: &str) -> Option<Uuid> {
+pub(super) fn compact(text: &str) -> Option<Uuid> {
     const UUID_TEXT_BYTES: usize = 36;
     if text.len() != UUID_TEXT_BYTES || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;

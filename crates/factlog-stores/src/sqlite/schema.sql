@@ -1,16 +1,8 @@
--- The tables of format 1. docs/format.md explains them.
+-- The tables of every log. docs/format.md explains them.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value NOT NULL
 ) WITHOUT ROWID;
-
-CREATE TABLE streams (
-    sid             INTEGER PRIMARY KEY,
-    name            TEXT NOT NULL UNIQUE,
-    category        TEXT NOT NULL,
-    removed_version INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX streams_by_category ON streams (category);
 
 CREATE TABLE types (
     tid  INTEGER PRIMARY KEY,
@@ -37,10 +29,6 @@ CREATE TABLE events (
     envelope    TEXT,
     data        TEXT NOT NULL
 );
-CREATE UNIQUE INDEX events_by_stream ON events (sid, version);
-CREATE INDEX events_by_type ON events (tid);
-CREATE INDEX events_by_correlation ON events (correlation) WHERE correlation IS NOT NULL;
-CREATE UNIQUE INDEX events_by_id ON events (id);
 
 CREATE TABLE snapshots (
     key      TEXT NOT NULL,

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::{changed_nothing, told};
 use super::file::beside;
+use super::index::{Index, Upkeep};
 use super::ledger::{Heads, OpenLedger};
 use super::removal::Part;
 use super::shared::Shared;
@@ -76,7 +77,8 @@ pub(super) struct Prepared {
 
 /// What a caller is told once the commit is done.
 enum Answer {
-    Appended(oneshot::Sender<Vec<Result<Appended>>>, Vec<Result<Appended>>),
+    /// With the batches, which are freed once the caller knows: by another thread than the writer's where groups are large.
+    Appended(oneshot::Sender<Vec<Result<Appended>>>, Vec<Result<Appended>>, Vec<Prepared>),
     Saved(oneshot::Sender<Result<Revision>>, Result<Revision>),
     Forgot(oneshot::Sender<Result<u64>>, Result<u64>),
     Removed(oneshot::Sender<Result<Removed>>, Result<Removed>),
@@ -89,9 +91,10 @@ impl Answer {
             undone.map_or(outcome, |error| Err(error.clone()))
         }
         match self {
-            Self::Appended(answer, outcomes) => {
+            Self::Appended(answer, outcomes, batches) => {
                 let outcomes = outcomes.into_iter().map(|outcome| or(outcome, undone)).collect();
                 let _ = answer.send(outcomes);
+                drop(batches);
             }
             Self::Saved(answer, outcome) => drop(answer.send(or(outcome, undone))),
             Self::Forgot(answer, outcome) => drop(answer.send(or(outcome, undone))),
@@ -135,6 +138,7 @@ pub(super) struct Writer {
     path: PathBuf,
     connection: Connection,
     heads: Heads,
+    upkeep: Upkeep,
     shared: Arc<Shared>,
     /// The thread that answers large groups, once there was one.
     answers: Option<std_mpsc::Sender<(Vec<Answer>, Option<Error>)>>,
@@ -147,13 +151,20 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, connection: Connection, shared: Arc<Shared>) -> Result<Self> {
+    pub(super) fn new(
+        path: PathBuf,
+        connection: Connection,
+        shared: Arc<Shared>,
+        index: &Index,
+    ) -> Result<Self> {
         rusqlite::vtab::array::load_module(&connection).map_err(|error| told(&path, error))?;
         let heads = Heads::default();
+        let upkeep = Upkeep::new(index, shared.options());
         Ok(Self {
             path,
             connection,
             heads,
+            upkeep,
             shared,
             answers: None,
             groups: 0,
@@ -227,7 +238,8 @@ impl Writer {
             std::thread::sleep(Duration::from_micros(YIELD_US));
         }
         let began = Instant::now();
-        if let Err(error) = self.begin() {
+        let events = group.iter().map(|job| job.weight().0).sum();
+        if let Err(error) = self.begin(events) {
             self.undo();
             group.into_iter().for_each(|job| job.refuse(&error));
             return (Vec::new(), None);
@@ -243,6 +255,9 @@ impl Writer {
                 break;
             }
         }
+        if undone.is_none() {
+            undone = self.upkeep.share(&self.connection, self.heads.position.0 as i64).err();
+        }
         if let Some(error) = &undone {
             self.undo();
             self.stop_on(error);
@@ -250,6 +265,7 @@ impl Writer {
         } else if let Err(error) = self.execute("COMMIT") {
             undone = Some(self.failed_commit(error));
         } else {
+            self.upkeep.committed(self.heads.position.0 as i64);
             self.shared.committed(self.heads.position, began.elapsed());
         }
         (answers, undone)
@@ -268,15 +284,19 @@ impl Writer {
         }
     }
 
+    fn ledger(&mut self) -> OpenLedger<'_> {
+        OpenLedger { connection: &self.connection, heads: &mut self.heads, upkeep: &mut self.upkeep }
+    }
+
     /// Runs a statement that is prepared once.
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
     }
 
-    fn begin(&mut self) -> Result<()> {
+    fn begin(&mut self, events: usize) -> Result<()> {
         self.execute("BEGIN IMMEDIATE").map_err(|error| told(&self.path, error))?;
         let known = self.heads.position > Position::START;
-        let changed = OpenLedger { connection: &self.connection, heads: &mut self.heads }.refresh()?;
+        let changed = self.ledger().refresh(events)?;
         self.others_write = known && changed;
         Ok(())
     }
@@ -287,13 +307,13 @@ impl Writer {
             Job::Append { batches, answer } => {
                 let mut outcomes = Vec::with_capacity(batches.len());
                 let mut undone = None;
-                for prepared in batches {
+                for prepared in &batches {
                     let outcome = undone
                         .clone()
-                        .map_or_else(|| self.append(&prepared), |error| Err(Failed::Undone(error)));
+                        .map_or_else(|| self.append(prepared), |error| Err(Failed::Undone(error)));
                     outcomes.push(told_apart(outcome, &mut undone));
                 }
-                (Answer::Appended(answer, outcomes), undone)
+                (Answer::Appended(answer, outcomes, batches), undone)
             }
             Job::Save { snapshot, expect, keep, answer } => {
                 let outcome = snapshots::save(&self.connection, *snapshot, expect, keep);
@@ -323,20 +343,19 @@ impl Writer {
     fn append(&mut self, prepared: &Prepared) -> Result<Appended, Failed> {
         let Prepared { batch, envelopes, clear_to } = prepared;
         self.heads.clear_to = *clear_to;
-        let mut ledger = OpenLedger { connection: &self.connection, heads: &mut self.heads };
+        let mut ledger = self.ledger();
         let admitted = admission::admit(batch, &mut ledger, Timestamp::now());
         match admitted.map_err(|error| self.refused(error))? {
             Admission::Repeated(appended) => Ok(appended),
             Admission::Record(stamps) => {
-                let mut ledger = OpenLedger { connection: &self.connection, heads: &mut self.heads };
-                ledger.record(batch, &stamps, envelopes).map_err(Failed::Undone)?;
+                self.ledger().record(batch, &stamps, envelopes).map_err(Failed::Undone)?;
                 Ok(admission::appended(batch, &stamps))
             }
         }
     }
 
     fn remove(&mut self, part: &Part) -> Result<Removed, Failed> {
-        let mut ledger = OpenLedger { connection: &self.connection, heads: &mut self.heads };
+        let mut ledger = self.ledger();
         // Another process may have taken some of them out since they were looked for.
         let positions = ledger.still_there(&part.positions).map_err(|error| self.refused(error))?;
         let count = positions.len() as u64;
@@ -347,8 +366,8 @@ impl Writer {
             .map_err(|error| self.refused(error))?;
         let envelopes = super::ledger::envelopes(&batch);
         let appended = self.append(&Prepared { batch, envelopes, clear_to: Position::START })?;
-        let mut ledger = OpenLedger { connection: &self.connection, heads: &mut self.heads };
-        ledger.take_out(&positions).map_err(Failed::Undone)?;
+        self.upkeep.complete(&self.connection).map_err(Failed::Undone)?;
+        self.ledger().take_out(&positions).map_err(Failed::Undone)?;
         Ok(Removed { count, position: Some(appended.last()) })
     }
 
@@ -368,6 +387,7 @@ impl Writer {
             self.stop(&error);
         }
         self.heads = Heads::default();
+        self.upkeep.undone();
     }
 
     /// Stops on an error that may come of a failing disk.
@@ -435,8 +455,15 @@ impl Writer {
 
     /// Folds the write-ahead log in; the last connection to go takes it away.
     fn close(self) -> Result<()> {
-        let Self { path, connection, shared, stopped, .. } = self;
+        let Self { path, connection, shared, stopped, mut upkeep, .. } = self;
         shared.close();
+        upkeep.settle();
+        if stopped.is_none()
+            && let Err(error) = upkeep.close(&connection)
+        {
+            // Whoever opens the log next goes on with it.
+            tracing::debug!(%error, "the lists stay behind for now");
+        }
         if stopped.is_none() && shared.wal_is_long() {
             // Another process may be reading; it will fold the rest in when it goes.
             let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));

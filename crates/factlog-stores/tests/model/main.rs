@@ -27,7 +27,17 @@ const SEED: u64 = 20_261_120;
 /// A store here is one line more.
 #[test]
 fn the_sqlite_store_does_what_the_model_does() {
-    does_what_the_model_does(|folder| format!("sqlite:{}?sync=normal", folder.join("log.db").display()));
+    does_what_the_model_does(|folder| sqlite(folder, "index=real"));
+}
+
+/// So short a tail that runs are begun, shared out, cut short and gone on with in every case.
+#[test]
+fn the_sqlite_store_with_lagging_indexes_does_what_the_model_does() {
+    does_what_the_model_does(|folder| sqlite(folder, "index=lagging&tail_events=5"));
+}
+
+fn sqlite(folder: &Path, settings: &str) -> String {
+    format!("sqlite:{}?sync=normal&{settings}", folder.join("log.db").display())
 }
 
 #[test]

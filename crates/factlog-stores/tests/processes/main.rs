@@ -48,6 +48,7 @@ fn main() {
     ];
     for (name, test) in on_each {
         trials.push(Trial::test(name, move || test("log.db")));
+        trials.push(Trial::test(format!("lagging_{name}"), move || test("lagging.db")));
         trials.push(Trial::test(format!("plain_text_{name}"), move || test("log")));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

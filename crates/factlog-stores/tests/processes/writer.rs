@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use factlog::{Batch, ErrorKind, EventLog, Expect, NewEvent, StreamName, Version};
-use factlog_stores::{JsonlOptions, JsonlStore, Open, SqliteOptions, SqliteStore};
+use factlog_stores::{Indexes, JsonlOptions, JsonlStore, Open, SqliteOptions, SqliteStore};
 use serde_json::json;
 
 /// Where the log is, and the number of this process.
@@ -23,13 +23,16 @@ pub(super) fn open(path: impl Into<PathBuf>) -> EventLog {
     try_open(path).expect("the log opens")
 }
 
-/// A plain-text log where the name has no ending, else one in an SQLite file.
+/// A plain-text log where the name has no ending, else one in an SQLite file, with lagging indexes where it says so.
 pub(super) fn try_open(path: impl Into<PathBuf>) -> factlog::Result<EventLog> {
     let path = path.into();
-    if path.extension().is_some() {
-        return Ok(EventLog::new(SqliteStore::open(&SqliteOptions::new(path), Open::Create)?));
-    }
     // So small parts that kills meet every one of them.
+    if path.extension().is_some() {
+        let is_lagging = path.file_stem().is_some_and(|stem| stem == "lagging");
+        let indexes = Some(if is_lagging { Indexes::Lagging } else { Indexes::Real });
+        let options = SqliteOptions { indexes, tail_events: Some(100), ..SqliteOptions::new(path) };
+        return Ok(EventLog::new(SqliteStore::open(&options, Open::Create)?));
+    }
     let mut options = JsonlOptions::new(path);
     (options.tuning.segment_bytes, options.tuning.index_events) = (100_000, 300);
     Ok(EventLog::new(JsonlStore::open(&options, Open::Create)?))
