@@ -54,6 +54,18 @@ fn every_first_step_counts_once_with_the_earliest_that_completes_it() {
     assert_eq!(found("a followed by a", "a@1 a@2 a@3"), [[1, 2], [2, 3]]);
 }
 
+/// Story: what one side of `and` excludes was let in as a step of the other side.
+#[test]
+fn what_one_side_excludes_is_no_step_of_the_other_in_its_midst() {
+    let pattern = "a and (b not followed by a followed by b)";
+    assert_eq!(found(pattern, "b@1 a@2 b@3"), Vec::<Vec<u64>>::new());
+    assert_eq!(found(pattern, "b@1 b@2 a@3"), [[1, 2, 3]]);
+    assert_eq!(found(pattern, "a@1 b@2 b@3"), [[1, 2, 3]]);
+    assert_eq!(found("c and (b not followed by a followed by b)", "b@1 c@2 b@3"), [[1, 2, 3]]);
+    // The step with which an absence ends is not in it.
+    assert_eq!(found("b not followed by a followed by a", "b@1 a@2"), [[1, 2]]);
+}
+
 #[test]
 fn what_must_not_come_between_ends_a_way_and_a_later_one_is_taken() {
     assert_eq!(found("a not followed by x followed by b", "a@1 x@2 b@3 a@4 b@5"), [[4, 5]]);

@@ -51,6 +51,8 @@ pub(super) struct Check {
 pub(super) struct Guard {
     pub(super) atom: Arc<Atom>,
     pub(super) check: Option<Check>,
+    /// Whether the event that is the next step must not be it either.
+    pub(super) is_step_too: bool,
 }
 
 impl Chain {
@@ -151,6 +153,13 @@ struct WayStep {
 struct Excluded {
     atom: Arc<Atom>,
     condition: Option<Expression>,
+    /// Whether the step must not be it either: it is one of another side, in the midst of the side that excludes.
+    is_step_too: bool,
+}
+
+/// What a side of `and` excludes, for a step of the other side in its midst.
+fn across(before: &[Excluded]) -> impl Iterator<Item = Excluded> {
+    before.iter().cloned().map(|excluded| Excluded { is_step_too: true, ..excluded })
 }
 
 /// Each event that is written in the pattern is one atom, however often the ways have it.
@@ -227,7 +236,7 @@ impl Ways<'_> {
             }
             Node::Step(step) => {
                 let (atom, condition) = self.atom(step);
-                not.push(Excluded { atom, condition });
+                not.push(Excluded { atom, condition, is_step_too: false });
                 Ok(())
             }
             Node::Or(all) => all.iter().try_for_each(|node| self.excluded(node, not)),
@@ -323,14 +332,16 @@ fn interleave(
     // What the other side waits for must not be preceded by what that side excludes either.
     if let Some(next) = a.get(of_a) {
         let mut step = next.clone();
-        step.before.extend(b.get(of_b).filter(|_| of_b > 0).iter().flat_map(|other| other.before.clone()));
+        step.before
+            .extend(b.get(of_b).filter(|_| of_b > 0).into_iter().flat_map(|other| across(&other.before)));
         so_far.push(step);
         interleave(a, b, so_far, (of_a + 1, of_b), ways)?;
         so_far.pop();
     }
     if let Some(next) = b.get(of_b) {
         let mut step = next.clone();
-        step.before.extend(a.get(of_a).filter(|_| of_a > 0).iter().flat_map(|other| other.before.clone()));
+        step.before
+            .extend(a.get(of_a).filter(|_| of_a > 0).into_iter().flat_map(|other| across(&other.before)));
         so_far.push(step);
         interleave(a, b, so_far, (of_a, of_b + 1), ways)?;
         so_far.pop();
@@ -392,9 +403,10 @@ fn link_guards(
     declared: &[Arc<str>],
     place: &dyn Fn(&Arc<str>) -> Option<usize>,
 ) -> Result<Vec<Guard>> {
-    let link = |Excluded { atom, condition }: &Excluded| {
+    let link = |Excluded { atom, condition, is_step_too }: &Excluded| {
+        let is_step_too = *is_step_too;
         let Some(condition) = condition.clone() else {
-            return Ok(Guard { atom: Arc::clone(atom), check: None });
+            return Ok(Guard { atom: Arc::clone(atom), check: None, is_step_too });
         };
         let mut names = Vec::new();
         for name in declared.iter().filter(|name| condition.speaks_of(name)) {
@@ -408,7 +420,8 @@ fn link_guards(
                 Some(at) => names.push((Arc::clone(name), at)),
             }
         }
-        Ok(Guard { atom: Arc::clone(atom), check: Some(Check { condition, own: None, names }) })
+        let check = Some(Check { condition, own: None, names });
+        Ok(Guard { atom: Arc::clone(atom), check, is_step_too })
     };
     not.iter().map(link).collect()
 }

@@ -73,13 +73,17 @@ impl Run {
         let mut kept: Vec<(usize, Arc<Taken>)> = Vec::new();
         let mut gone_on: Vec<(usize, Arc<Taken>)> = Vec::new();
         for (taken, link) in std::mem::take(&mut self.slots) {
-            let next = hits.is_step(taken).then(|| follow(chain, taken, &link, hits.event)).flatten();
-            let has_gone_on = next.is_some();
-            gone_on.extend(next.map(|next| (taken + 1, next)));
-            let is_ended = chain.guards[taken]
+            let mut excluded_by = chain.guards[taken]
                 .iter()
                 .zip(hits.guards(taken))
-                .any(|(guard, is_hit)| is_hit && excludes(guard, &link, hits.event));
+                .filter(|(guard, is_hit)| *is_hit && excludes(guard, &link, hits.event))
+                .map(|(guard, _)| guard)
+                .peekable();
+            let is_ended = excluded_by.peek().is_some();
+            let may_go_on = hits.is_step(taken) && !excluded_by.any(|guard| guard.is_step_too);
+            let next = may_go_on.then(|| follow(chain, taken, &link, hits.event)).flatten();
+            let has_gone_on = next.is_some();
+            gone_on.extend(next.map(|next| (taken + 1, next)));
             if !is_ended && (!has_gone_on || chain.may_fall_back) {
                 kept.push((taken, link));
             }
