@@ -34,7 +34,7 @@ const LAGGING: [(&str, &str); 10] = [
     ("TABLE", "index_correlations"),
     ("TABLE", "index_state"),
 ];
-/// Events whose lists are written in one step.
+/// Events whose lists are written in one step, where the options say nothing of a tail.
 const STEP_EVENTS: i64 = 65_536;
 
 /// How a log's events are found, and since when: none where it was made so.
@@ -73,7 +73,10 @@ pub fn migrate_indexes(
     }
     let head = query::head(&connection)?.0;
     match to {
-        Indexes::Lagging => to_lagging(&connection, head, &mut progress)?,
+        Indexes::Lagging => {
+            let events = options.tail_events.map_or(STEP_EVENTS, i64::from);
+            to_lagging(&connection, head, events, &mut progress)?;
+        }
         Indexes::Real => to_real(&connection, head, &mut progress)?,
     }
     progress(head, head);
@@ -81,7 +84,12 @@ pub fn migrate_indexes(
     Ok(true)
 }
 
-fn to_lagging(connection: &Connection, head: u64, progress: &mut impl FnMut(u64, u64)) -> Result<()> {
+fn to_lagging(
+    connection: &Connection,
+    head: u64,
+    events: i64,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<()> {
     let exists = "SELECT count(*) FROM sqlite_schema WHERE name = 'index_state'";
     let is_begun: bool = connection.query_row(exists, [], |row| row.get(0)).map_err(failed)?;
     if !is_begun {
@@ -95,7 +103,7 @@ fn to_lagging(connection: &Connection, head: u64, progress: &mut impl FnMut(u64,
     loop {
         let mut indexed = 0;
         step(connection, || {
-            indexed = write_next(connection, head as i64, STEP_EVENTS)?;
+            indexed = write_next(connection, head as i64, events)?;
             Ok(())
         })?;
         if indexed as u64 >= head {

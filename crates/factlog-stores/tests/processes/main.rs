@@ -1,6 +1,7 @@
 //! Several processes on one file, and processes that are killed: this program starts itself again as the writers.
 
 mod killed;
+mod migrating;
 mod mounted;
 mod projecting;
 mod together;
@@ -20,6 +21,7 @@ fn main() {
     if let Ok(role) = std::env::var(ROLE) {
         return match role.as_str() {
             "killed-writer" => writer::until_killed(),
+            "killed-migration" => migrating::until_killed(),
             "killed-projection" => projecting::until_killed(),
             "writer-in-turns" => writer::in_turns(),
             "full-disk" => mounted::on_a_full_disk(),
@@ -37,6 +39,10 @@ fn main() {
             mounted::read_only_disk("log")
         }),
     ];
+    trials.push(Trial::test(
+        "a_migration_that_is_killed_at_any_moment_loses_nothing",
+        migrating::survives_kills,
+    ));
     let on_each: [(&str, OnOne); 4] = [
         ("every_acknowledged_event_survives_100_kills_exactly_once", killed::survives_100_kills),
         (
