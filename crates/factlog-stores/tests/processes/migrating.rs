@@ -4,7 +4,6 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
 use factlog::{Filter, NewEvent, Removal};
 use factlog_stores::{Indexes, Open, SqliteOptions, SqliteStore, indexes_of, migrate_indexes};
@@ -15,8 +14,8 @@ const ROUNDS: u64 = 40;
 const EVENTS: u64 = 3_000;
 /// Events of one step, so that a migration has many.
 const STEP_EVENTS: u32 = 50;
-/// The kill comes so long after the first step at the most.
-const LATE_US: u64 = 30_000;
+/// The kill comes after so many steps at the most: about three migrations.
+const STEPS_MAX: usize = 200;
 
 fn options(path: PathBuf) -> SqliteOptions {
     SqliteOptions { tail_events: Some(STEP_EVENTS), ..SqliteOptions::new(path) }
@@ -56,14 +55,13 @@ pub(super) fn survives_kills() -> Outcome {
     let mut found = [0, 0];
     for round in 0..ROUNDS {
         let mut child = myself("killed-migration").env(writer::LOG, &path).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        let mut lines = BufReader::new(child.stdout.take().ok_or("no output")?);
-        lines.read_line(&mut line)?;
-        assert!(!line.is_empty(), "it has ended by itself");
-        std::thread::sleep(Duration::from_micros(random.u64(..LATE_US)));
+        let mut said = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
+        for _ in 0..random.usize(1..STEPS_MAX) {
+            said.next().ok_or("it has ended by itself")??;
+        }
         child.kill()?;
         child.wait()?;
-        drop(lines);
+        drop(said);
         let (has, _) = indexes_of(&options(path.clone()))?;
         found[usize::from(has == Indexes::Lagging)] += 1;
         // What is there of the other kind must bear what comes between: events, and their removal.
